@@ -1,0 +1,211 @@
+"""A finite network that evaluates the parsed equations of a cell: the witness of the theory.
+
+It knows the syntax tree and random numbers, and no site form, field theory or formula for any
+cell.  State arrays are (S, N): one row per state in the order of ``cell.states``, one column per
+unit.  Several trajectories that share all weights and biases are stacked as (S, N, M).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from derive.cell.parameters import InputSettings, Settings
+from derive.cell.spec import Cell
+from derive.errors import ParameterError
+from solvers.simulate.elementwise import Array
+from solvers.simulate.linearisation import Linearisation, evaluate_instructions
+from solvers.simulate.schedule import Schedule, schedule
+
+Inputs = Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one evaluation of the equations gives.
+
+    Every array has the shape (N,) or, for stacked trajectories, (N, M); new_state has one more leading axis S.
+
+    Attributes
+    ----------
+    new_state : the next state (discrete time) or ds/dt, already divided by the time constant (continuous time)
+    fields : u = W @ v by field name (``W``, ``W.2``, ...)
+    operands : v by field name
+    definitions : by name
+    arguments : for each definition ``f(argument)`` with a product inside, its argument
+    """
+
+    new_state: Array
+    fields: dict[str, Array]
+    operands: dict[str, Array]
+    definitions: dict[str, Array]
+    arguments: dict[str, Array]
+
+
+class Network:
+    """N units with drawn weights, quenched biases and inputs.
+
+    Parameters
+    ----------
+    cell, settings : the equations, and the numbers from `derive.cell.resolve`
+    N : units per state
+    rng : source of all randomness of this network
+    precision : of the weights and of the products; states and all else stay float64.  float32 halves the time
+        of a redraw at a relative error of about 1e-7 in each field.
+
+    Attributes
+    ----------
+    weights : (N, N) by name; biases : (N,) by name; inputs : (N,) by name, held until redrawn
+    states : names of the S states; fields : names of the fields in dependency order
+
+    Raises
+    ------
+    ParameterError : N < 1, or an input that no Gaussian has (mean^2 > variance)
+    """
+
+    def __init__(
+        self, cell: Cell, settings: Settings, N: int, rng: np.random.Generator, *, precision: type = np.float64
+    ) -> None:
+        if N < 1:
+            raise ParameterError(f"a network needs at least one unit; N = {N} was given")
+        self.cell, self.settings, self.N, self.rng, self.precision = cell, settings, N, rng, precision
+        self.states: tuple[str, ...] = cell.states
+        self.schedule: Schedule = schedule(cell)
+        self.fields: tuple[str, ...] = tuple(field.name for field in self.schedule.fields)
+        self.weight_of: dict[str, str] = {field.name: field.weight for field in self.schedule.fields}
+        self.weights: dict[str, Array] = {}
+        self.biases: dict[str, Array] = {}
+        self.inputs: dict[str, Array] = {}
+        self.redraw()
+
+    def redraw(self) -> None:
+        """Draw weights, biases and inputs afresh: one step of the untied ensemble."""
+        for name in self.cell.weights:
+            self.weights[name] = self._draw_weight(name)
+        for name in self.cell.biases:
+            mean, std = self.settings.biases[name]
+            self.biases[name] = mean + std * self.rng.standard_normal(self.N)
+        (self.inputs,) = self.draw_inputs(1)
+
+    def draw_inputs(self, replicas: int) -> list[dict[str, Array]]:
+        """Fresh inputs for each replica: E[x_a x_b] = correlation * variance between any two of them.
+
+        Raises
+        ------
+        ParameterError : more than one replica and a correlation that these cannot have
+        """
+        drawn: list[dict[str, Array]] = [{} for _ in range(replicas)]
+        for name in self.cell.inputs:
+            columns = _correlated(name, self.settings.inputs[name], replicas, self.N, self.rng)
+            for replica, column in zip(drawn, columns, strict=True):
+                replica[name] = column
+        return drawn
+
+    def _draw_weight(self, name: str) -> Array:
+        gain = self.settings.gains[name]
+        matrix = self.rng.standard_normal((self.N, self.N), dtype=self.precision)
+        if self.settings.ensembles[name] == "haar":
+            return gain * _orthogonal(matrix)
+        matrix *= gain / np.sqrt(self.N)
+        return matrix
+
+    def random_state(self, scale: float = 1.0) -> Array:
+        """(S, N) iid Gaussian with standard deviation scale, from the network's own generator."""
+        return scale * self.rng.standard_normal((len(self.states), self.N))
+
+    def evaluate(self, state: Array, inputs: Inputs | None = None) -> Step:
+        """One evaluation of all equations at state, (S, N) or (S, N, M).
+
+        inputs replaces the network's own, by name: (N,), or (N, M) where each trajectory has its own.
+
+        Raises
+        ------
+        ValueError : the state has another shape
+        """
+        state = self._checked(state)
+        values = self._values(state, inputs)
+        shape = state.shape[1:]
+
+        def at(place: int) -> Array:
+            return np.broadcast_to(values[place], shape)
+
+        plan = self.schedule
+        return Step(
+            new_state=np.stack([at(place) for place in plan.updates]),
+            fields={field.name: at(field.product) for field in plan.fields},
+            operands={field.name: at(field.operand) for field in plan.fields},
+            definitions={name: at(place) for name, place in plan.definitions.items()},
+            arguments={name: at(place) for name, place in plan.arguments.items()},
+        )
+
+    def linearise(self, state: Array, inputs: Inputs | None = None) -> Linearisation:
+        """The step at one state (S, N) together with its derivative there; see `Linearisation`."""
+        state = self._checked(state)
+        if state.ndim != 2:
+            raise ValueError(f"a derivative is taken at one state of shape (S, N); got {state.shape}")
+        values = self._values(state, inputs)
+        return Linearisation(self.schedule, values, self.weights, self.states, self.N, self._multiply)
+
+    def jacobian(self, state: Array, inputs: Inputs | None = None) -> Array:
+        """(S*N, S*N), state-major: block i, j is the derivative of new state (or flow) i by state j."""
+        return self.linearise(state, inputs).jacobian()
+
+    def jvp(self, state: Array, direction: Array, inputs: Inputs | None = None) -> Array:
+        """Jacobian at state (S, N) times direction, (S, N) or (S, N, M)."""
+        return self.linearise(state, inputs).jvp(np.asarray(direction, dtype=float))
+
+    def _checked(self, state: Array) -> Array:
+        state = np.asarray(state, dtype=float)
+        if state.ndim not in (2, 3) or state.shape[:2] != (len(self.states), self.N):
+            raise ValueError(f"a state has shape ({len(self.states)}, {self.N}) or one more axis; got {state.shape}")
+        return state
+
+    def _values(self, state: Array, inputs: Inputs | None) -> list[Array]:
+        stacked = state.ndim == 3
+        leaves: dict[str, Array] = {name: np.asarray(value) for name, value in self.settings.parameters.items()}
+        leaves |= dict(zip(self.states, state, strict=True))
+        for name, drawn in (self.biases | self.inputs | dict(inputs or {})).items():
+            leaves[name] = drawn[:, None] if stacked and drawn.ndim == 1 else drawn
+        return evaluate_instructions(self.schedule, leaves, self._multiply)
+
+    def _multiply(self, name: str, operand: Array) -> Array:
+        if operand.ndim == 0:  # W @ (something without units) is W times a constant vector
+            operand = np.full(self.N, operand)
+        weight = self.weights[name]
+        return (weight @ operand.astype(weight.dtype, copy=False)).astype(np.float64, copy=False)
+
+
+def _orthogonal(gaussian: Array) -> Array:
+    """Haar orthogonal from a Gaussian matrix; the signs make the QR decomposition unique."""
+    q, r = np.linalg.qr(gaussian)
+    return q * np.where(np.diag(r) < 0, -1.0, 1.0).astype(q.dtype)
+
+
+def _correlated(name: str, given: InputSettings, replicas: int, N: int, rng: np.random.Generator) -> list[Array]:
+    """One (N,) column per replica, with mean m, second moment R and, between two of them, E[x_a x_b] = Sigma R."""
+    slack = 1e-12 * given.variance
+    spread = given.variance - given.mean**2
+    if spread < -slack:
+        raise ParameterError(f"input {name}: variance is E[x^2] = {given.variance} and cannot be below mean^2")
+    spread = max(spread, 0.0)
+    if replicas == 1:
+        return [given.mean + np.sqrt(spread) * rng.standard_normal(N)]
+    shared = given.correlation * given.variance - given.mean**2
+    if not -spread / (replicas - 1) - slack <= shared <= spread + slack:
+        least = (given.mean**2 - spread / (replicas - 1)) / given.variance
+        raise ParameterError(
+            f"input {name}: {replicas} replicas with mean {given.mean} and variance {given.variance} cannot have"
+            f" correlation {given.correlation}; it must lie between {least:.6g} and 1"
+        )
+    # own - (mean of own) has covariance -1/replicas between replicas: that makes room for a negative `shared`.
+    own = rng.standard_normal((replicas, N))
+    common = rng.standard_normal(N)
+    if shared >= 0:
+        columns = np.sqrt(shared) * common + np.sqrt(max(spread - shared, 0.0)) * own
+    else:
+        centred = own - own.mean(axis=0)
+        average = np.sqrt(max(spread + (replicas - 1) * shared, 0.0) / replicas) * common
+        columns = np.sqrt(spread - shared) * centred + average
+    return list(given.mean + columns)
