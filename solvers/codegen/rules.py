@@ -93,13 +93,12 @@ def panel_sums(values: np.ndarray, half: np.ndarray) -> PanelSums:
     if np.iscomplexobj(values):
         real, imaginary = values.real @ _FUNCTIONALS, values.imag @ _FUNCTIONALS
         sums = real[..., 0] + 1j * imaginary[..., 0]
-        squares = real[..., 1:] ** 2 + imaginary[..., 1:] ** 2
+        sizes = np.hypot(real[..., 1:], imaginary[..., 1:])
     else:
         real = values @ _FUNCTIONALS
-        sums = real[..., 0]
-        squares = real[..., 1:] ** 2
-    pairs = np.sqrt(squares[..., 1::2] + squares[..., 2::2])
-    difference = np.sqrt(squares[..., 0])
+        sums, sizes = real[..., 0], np.abs(real[..., 1:])
+    pairs = np.maximum(sizes[..., 1::2], sizes[..., 2::2])
+    difference = sizes[..., 0]
     first, second = pairs[..., 0], pairs[..., 1]
     ratio = np.max(pairs[..., :-1] / np.maximum(pairs[..., 1:], 1e-300), axis=-1)
     # Only ratios among the highest degrees enter: a plateau there is either noise or a singularity, and in both
