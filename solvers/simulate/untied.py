@@ -1,0 +1,278 @@
+"""The untied ensemble in finite networks: weights, biases and inputs are redrawn each step.
+
+Two replicas a and b share every draw of weights and biases; their inputs have E[x_a x_b] =
+correlation * variance.  Tangent vectors are carried along replica a, so whatever correlation there
+is between the state of a unit and its perturbation is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from derive.cell.parameters import Settings
+from derive.cell.spec import Cell
+from derive.errors import AnsatzError
+from solvers.simulate.elementwise import Array
+from solvers.simulate.fixed_point import field_variances
+from solvers.simulate.measurement import Measurement, rows_from
+from solvers.simulate.network import Network, Step
+
+FIRST_CHECK = 32  # steps before the burn-in rule is asked for the first time
+RELATIVE_DRIFT = 0.01
+DRIFT_IN_ERRORS = 3.0
+NEGLIGIBLE = 1e-12  # a second moment this much below its start has decayed
+RUNAWAY = 1e6
+
+
+@dataclass(frozen=True)
+class UntiedSample:
+    """One network of the untied ensemble.
+
+    Attributes
+    ----------
+    values : window averages by quantity; empty after divergence
+    burn_in : steps before the window
+    settled : the burn-in rule was met and nothing diverged
+    outcome : one sentence
+    state : (S, N, 2), both replicas after the last step
+    sites : (N,) columns by name - states entering, fields, biases and inputs of the last step of replica a
+    """
+
+    values: Mapping[str, float]
+    burn_in: int
+    settled: bool
+    outcome: str
+    state: Array
+    sites: Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class UntiedMeasurement(Measurement):
+    """A `Measurement` with every network's sample.
+
+    Rows: ``q[W]`` = gain^2 mean v^2 by field, ``q_total[d]`` = variance over units of the argument of a definition
+    d = f(argument), ``Q[s]`` = mean s^2 and ``C_star[s]`` = mean s_a s_b by state, ``chi1`` = growth per step of the
+    mean square perturbation.
+    """
+
+    samples: tuple[UntiedSample, ...]
+
+
+def measure_untied(
+    cell: Cell,
+    settings: Settings,
+    *,
+    N: int,
+    seeds: int,
+    seed: int = 0,
+    window: int = 200,
+    max_burn_in: int = 2000,
+    tangents: int = 8,
+    scale: float = 1.0,
+    overlap: float = 0.0,
+    executor: Executor | None = None,
+) -> UntiedMeasurement:
+    """Run ``seeds`` independent networks of N units in the untied ensemble and average over ``window`` steps.
+
+    Both replicas start as Gaussians of standard deviation ``scale`` with correlation ``overlap``.
+
+    Burn-in: after t = 32, 64, 128, ... steps the means over the third and the last quarter of the steps so far are
+    compared, for every Q[s], C[s], q[W] and the share of each state in the mean square perturbation.  The burn-in
+    ends when each pair differs by at most 1 % of its size or 3 standard errors (from the scatter of eighths of these
+    quarters), or both are below 1e-12 of the starting moment.  If that has not happened by ``max_burn_in`` the
+    window is measured all the same and the seed is reported as not settled.
+
+    chi1 = exp(mean over the window of log r(t)), where r(t) is the mean of |d(t+1)|^2 / |d(t)|^2 over ``tangents``
+    columns d, (S, N) each, which start with random signs and are rescaled to equal length before each step.
+
+    A mean square state above 1e6 times its start, or one that is not finite, is reported as diverged.  The result
+    depends on ``seed`` only, not on the executor or the order of its workers.
+
+    Raises
+    ------
+    AnsatzError : the cell is in continuous time
+    ParameterError : two replicas cannot have the correlation that an input asks for
+    """
+    require_discrete(cell)
+    work = partial(
+        sample_untied,
+        cell,
+        settings,
+        N,
+        window=window,
+        max_burn_in=max_burn_in,
+        tangents=tangents,
+        scale=scale,
+        overlap=overlap,
+    )
+    sequences = np.random.SeedSequence(seed).spawn(seeds)
+    samples = tuple(executor.map(work, sequences) if executor is not None else map(work, sequences))
+    return UntiedMeasurement(
+        rows=rows_from([sample.values for sample in samples]),
+        N=N,
+        seeds=seeds,
+        seed=seed,
+        outcomes=tuple(sample.outcome for sample in samples),
+        settled=tuple(sample.settled for sample in samples),
+        samples=samples,
+    )
+
+
+def require_discrete(cell: Cell) -> None:
+    """Raises AnsatzError for a cell in continuous time."""
+    if cell.time != "discrete":
+        raise AnsatzError(
+            f"{cell.name or 'this cell'} is in continuous time, where weights cannot be redrawn step by step; use the"
+            " static or the stationary ansatz, or write its discretised map with name' = ..."
+        )
+
+
+def sample_untied(
+    cell: Cell,
+    settings: Settings,
+    N: int,
+    sequence: np.random.SeedSequence,
+    *,
+    window: int = 200,
+    max_burn_in: int = 2000,
+    tangents: int = 8,
+    scale: float = 1.0,
+    overlap: float = 0.0,
+) -> UntiedSample:
+    """One network from one seed: burn-in, then the window."""
+    require_discrete(cell)
+    replicas = Replicas(cell, settings, N, sequence, tangents=tangents, scale=scale, overlap=overlap)
+    history = [replicas.start]
+    settled, check = False, FIRST_CHECK
+    while not settled and len(history) <= max_burn_in and not replicas.diverged:
+        history.append(replicas.step())
+        if len(history) > check:
+            settled = has_settled(history[1:], history[0])
+            check *= 2
+    burn_in = len(history) - 1
+    measured = []
+    while len(measured) < window and not replicas.diverged:
+        measured.append(replicas.step())
+    if replicas.diverged:
+        text = f"diverged at step {burn_in + len(measured)}: mean square state {replicas.size:.3g}"
+        return UntiedSample({}, burn_in, False, text, replicas.state, replicas.sites)
+    text = f"settled after {burn_in} steps" if settled else _unsettled(burn_in)
+    return UntiedSample(_averages(measured), burn_in, settled, text, replicas.state, replicas.sites)
+
+
+class Replicas:
+    """Two replicas and some tangent columns, one step at a time.
+
+    Attributes
+    ----------
+    state : (S, N, 2); tangent : (S, N, tangents), every column of unit length
+    diverged : the state has grown by 1e6 in mean square, or is not finite
+    size : largest mean square of a state of a replica; sites : columns of the last step, see `UntiedSample`
+    """
+
+    def __init__(
+        self,
+        cell: Cell,
+        settings: Settings,
+        N: int,
+        sequence: np.random.SeedSequence,
+        *,
+        tangents: int,
+        scale: float,
+        overlap: float,
+    ) -> None:
+        # SFC64 and float32 halve the time of drawing N^2 numbers, which is nearly all the time there is; the relative
+        # error of 1e-7 in a field is far below its sampling error.
+        rng = np.random.Generator(np.random.SFC64(sequence))
+        self.network = Network(cell, settings, N, rng, precision=np.float32)
+        shape = (len(cell.states), N)
+        own, other = rng.standard_normal((2, *shape))
+        self.state: Array = scale * np.stack([own, overlap * own + np.sqrt(1.0 - overlap**2) * other], axis=-1)
+        self.tangent: Array = rng.choice((-1.0, 1.0), size=(*shape, tangents))
+        self._rescale()
+        self._limit = RUNAWAY * max(1.0, self.size)
+        self.start: dict[str, float] = self._state_moments()
+        self.sites: dict[str, Array] = {}
+
+    @property
+    def size(self) -> float:
+        with np.errstate(all="ignore"):
+            return float(np.max(np.mean(self.state**2, axis=1)))
+
+    @property
+    def diverged(self) -> bool:
+        return not self.size <= self._limit  # also true for nan
+
+    def step(self) -> dict[str, float]:
+        """Redraw, move both replicas and the tangents, and return the step's quantities."""
+        network = self.network
+        network.redraw()
+        inputs_a, inputs_b = network.draw_inputs(2)
+        state_a, state_b = self.state[..., 0], self.state[..., 1]
+        step = network.evaluate(state_a, inputs_a)
+        self.tangent = network.jvp(state_a, self.tangent, inputs_a)
+        self.sites = dict(zip(network.states, state_a, strict=True)) | step.fields | network.biases | inputs_a
+        self.state = np.stack([step.new_state, network.evaluate(state_b, inputs_b).new_state], axis=-1)
+        with np.errstate(all="ignore"):
+            return self._state_moments() | self._field_moments(step) | self._rescale()
+
+    def _state_moments(self) -> dict[str, float]:
+        moments = {}
+        for name, row in zip(self.network.states, self.state, strict=True):
+            moments[f"Q[{name}]"] = float(np.mean(row**2))
+            moments[f"C_star[{name}]"] = float(np.mean(row[:, 0] * row[:, 1]))
+        return moments
+
+    def _field_moments(self, step: Step) -> dict[str, float]:
+        q = {f"q[{name}]": variance for name, variance in field_variances(self.network, step.operands).items()}
+        ddof = 1 if self.network.N > 1 else 0
+        return q | {f"q_total[{name}]": float(np.var(x, ddof=ddof)) for name, x in step.arguments.items()}
+
+    def _rescale(self) -> dict[str, float]:
+        """Log growth of the mean square, and each state's share of it; columns get unit length."""
+        squares = np.sum(self.tangent**2, axis=1)
+        total = np.sum(squares, axis=0)
+        growth = np.mean(total)
+        shares = np.mean(squares, axis=1) / growth
+        # A column of zeros (nothing was passed on) stays one: the growth is then 0 from here on.
+        self.tangent = self.tangent / np.sqrt(np.where(total > 0, total, 1.0))
+        values = {"log growth": float(np.log(growth))}
+        names = self.network.states
+        return values | {f"share[{name}]": float(part) for name, part in zip(names, shares, strict=True)}
+
+
+def has_settled(history: list[dict[str, float]], start: Mapping[str, float]) -> bool:
+    """The burn-in rule of `measure_untied`, on the quantities of all steps so far."""
+    names = [name for name in history[0] if name != "log growth" and not name.startswith("q_total")]
+    floor = NEGLIGIBLE * max(1.0, max(abs(value) for value in start.values()))
+    return all(_steady(np.array([step[name] for step in history]), floor) for name in names)
+
+
+def _steady(series: Array, floor: float) -> bool:
+    quarter = len(series) // 4
+    third, last = series[-2 * quarter : -quarter], series[-quarter:]
+    drift = abs(last.mean() - third.mean())
+    eighths = [part.mean() for part in (*np.array_split(third, 8), *np.array_split(last, 8))]
+    error = np.hypot(np.std(eighths[:8], ddof=1), np.std(eighths[8:], ddof=1)) / np.sqrt(8)
+    size = max(abs(third.mean()), abs(last.mean()))
+    return bool(drift <= max(RELATIVE_DRIFT * size, DRIFT_IN_ERRORS * error, floor))
+
+
+def _averages(measured: list[dict[str, float]]) -> dict[str, float]:
+    names = [name for name in measured[0] if name != "log growth" and not name.startswith("share")]
+    values = {name: float(np.mean([step[name] for step in measured])) for name in names}
+    with np.errstate(all="ignore"):
+        values["chi1"] = float(np.exp(np.mean([step["log growth"] for step in measured])))
+    return values
+
+
+def _unsettled(burn_in: int) -> str:
+    return (
+        f"still drifting after {burn_in} steps: (a) relaxation is slow, as near a critical point - raise max_burn_in;"
+        " (b) the state decays or grows without end"
+    )
