@@ -6,7 +6,7 @@ call of the integrand whatever the number of members.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -130,7 +130,7 @@ class AdaptiveIntegrator:
         value = np.where(self.poison, np.nan, value)
         error = np.where(self.poison, np.inf, error)
         return AdaptiveResult(
-            value, error, done & np.isfinite(error), self.evaluations, Panels(state.left, state.right, state.member)
+            value, error, np.asarray(done & np.isfinite(error)), self.evaluations, Panels(state.left, state.right, state.member)
         )
 
     def _evaluate(self, left: np.ndarray, right: np.ndarray, member: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -2,9 +2,9 @@
 
 The table is computed at import from Legendre polynomials: the ten Gauss nodes are interlaced with the zeros of the
 Stieltjes polynomial of degree 11, and the weights are the interpolatory ones.  The error of a panel is judged from
-*null rules*: functionals on the tabulated values that vanish on polynomials below degree 22, 21, 20, ...  They show how fast
-the Legendre spectrum of the integrand decays, so that a resolved panel (fast decay) is told apart from a kink or
-from rounding noise (no decay), which a single difference of two rules cannot do.
+*null rules*: functionals on the tabulated values that vanish on polynomials below degree 22, 21, 20, ...  They show
+how fast the Legendre spectrum of the integrand decays, so that a resolved panel (fast decay) is told apart from a
+kink or from rounding noise (no decay), which a single difference of two rules cannot do.
 """
 
 from __future__ import annotations

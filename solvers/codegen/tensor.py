@@ -1,0 +1,264 @@
+"""Product rules in two to four dimensions, fitted to the integrand and refined axis by axis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from solvers.codegen.adaptive import AdaptiveIntegrator, AdaptiveResult, panels_from_edges, start_edges
+from solvers.codegen.axes import AxisRule, SinhRule, graded_panels
+from solvers.codegen.rules import ROUNDOFF
+
+Function = Callable[[np.ndarray], np.ndarray]
+Hint = tuple[float, float]
+
+_SLICES = 8
+_SEED = 71
+_PROBE_NODES = 64
+_STEEPNESS = (0.3, 0.6, 1.0, 1.6, 2.5, 4.0, 6.5, 10.0, 18.0, 32.0, 100.0, 320.0, 1e3, 1e4, 1e6)
+_KINK = 1e-5  # slice panels bisected below this width mark a kink or jump
+_CHUNK = 2_000_000
+_MAX_RADIUS = 38.0
+_ROUNDS = 40
+
+
+@dataclass(frozen=True)
+class _Sums:
+    value: np.ndarray  # (m,)
+    size: np.ndarray  # (m,) sum of magnitudes
+    shell: np.ndarray  # (m,) part of it in the outermost shell
+    marginals: list[np.ndarray]  # per axis (m, n)
+    evaluations: int
+
+
+def tensor_average(
+    f: Function, dimension: int, rtol: float, atol: float, hints: list[list[Hint] | None], max_evaluations: float
+) -> tuple[np.ndarray, np.ndarray, int, list[float]]:
+    """Value and error ``(m,)``, evaluations, and the narrowest scale seen along each axis.
+
+    Refines the axes above their share of the error until the tolerance is met or the next rule would exceed
+    ``max_evaluations``.  A non-finite integrand inside the ball of nodes gives value nan and error inf.
+    """
+    radius = float(np.sqrt(2.0 * np.log(1.0 / max(rtol, 1e-15))) + 1.2)
+    rules, scales, used = _start(f, dimension, rtol, hints, radius)
+    best: tuple[np.ndarray, np.ndarray] | None = None
+    for _ in range(_ROUNDS):
+        cost = float(np.prod([float(rule.nodes.size) for rule in rules]))
+        if best is not None and used + cost > max_evaluations:
+            break
+        sums = _apply(f, rules, radius)
+        used += sums.evaluations
+        if not np.all(np.isfinite(sums.size)):
+            bad = ~np.isfinite(sums.size)
+            return np.where(bad, np.nan, sums.value), np.where(bad, np.inf, sums.size), used, scales
+        tolerance = np.maximum(atol, rtol * np.abs(sums.value))
+        errors = np.array([rule.error(marginal) for rule, marginal in zip(rules, sums.marginals, strict=True)])
+        error = errors.sum(axis=0) + sums.shell + ROUNDOFF * sums.size
+        if best is None or np.sum(error) < np.sum(best[1]):
+            best = sums.value, error
+        if np.all(error <= tolerance):
+            return sums.value, error, used, scales
+        goal = np.maximum(tolerance, 2.0 * ROUNDOFF * sums.size) / (2.0 * dimension)
+        refine = (errors > goal).any(axis=1)
+        grow = bool((sums.shell > 0.2 * tolerance).any()) and radius < _MAX_RADIUS
+        if not refine.any() and not grow:
+            break
+        rules = [
+            rule.refined(marginal, 0.5 * goal) if chosen else rule
+            for rule, marginal, chosen in zip(rules, sums.marginals, refine, strict=True)
+        ]
+        if grow:
+            radius = min(radius + 1.0 if radius < 12.0 else 1.25 * radius, _MAX_RADIUS)
+            rules = [rule.extended(radius) for rule in rules]
+    assert best is not None
+    return best[0], best[1], used, scales
+
+
+def _apply(f: Function, rules: list[AxisRule], radius: float) -> _Sums:
+    """Evaluate the product rule on the nodes inside the ball, slab by slab along the longest axis."""
+    order = np.argsort([-rule.nodes.size for rule in rules], kind="stable")
+    nodes = [rules[i].nodes for i in order]
+    weights = [rules[i].weights for i in order]
+    rest = int(np.prod([x.size for x in nodes[1:]]))
+    thickness = max(1, _CHUNK // rest)
+    parts = [
+        _slab(f, nodes, weights, order, slice(k, k + thickness), radius) for k in range(0, nodes[0].size, thickness)
+    ]
+    marginals: list[np.ndarray] = [np.zeros(0)] * len(rules)
+    for place, axis in enumerate(order):
+        pieces = [part.marginals[place] for part in parts]
+        marginals[int(axis)] = np.concatenate(pieces, axis=1) if place == 0 else np.sum(pieces, axis=0)
+    return _Sums(
+        np.sum([p.value for p in parts], axis=0),
+        np.sum([p.size for p in parts], axis=0),
+        np.sum([p.shell for p in parts], axis=0),
+        marginals,
+        sum(p.evaluations for p in parts),
+    )
+
+
+def _slab(
+    f: Function, nodes: list[np.ndarray], weights: list[np.ndarray], order: np.ndarray, part: slice, radius: float
+) -> _Sums:
+    axes = [nodes[0][part], *nodes[1:]]
+    factors = [weights[0][part], *weights[1:]]
+    shape = tuple(x.size for x in axes)
+    square = sum(x.reshape([-1 if i == k else 1 for i in range(len(axes))]) ** 2 for k, x in enumerate(axes))
+    inside = np.asarray(square) <= radius**2
+    picks = np.nonzero(inside)
+    x = np.empty((len(axes), picks[0].size))
+    for place, axis in enumerate(order):
+        x[axis] = axes[place][picks[place]]
+    if not x.size:
+        zero = np.zeros(1)
+        return _Sums(zero, zero, zero, [np.zeros((1, n)) for n in shape], 0)
+    with np.errstate(all="ignore"):
+        values = np.atleast_2d(f(x))
+    if values.ndim != 2 or values.shape[1] != x.shape[1]:
+        raise ValueError(f"the integrand returned shape {values.shape} for {x.shape[1]} nodes, expected (m, n)")
+    table = np.zeros((values.shape[0], *shape), dtype=complex if np.iscomplexobj(values) else float)
+    table[:, inside] = values
+    marginals = _marginals(table, factors)
+    with np.errstate(all="ignore"):
+        magnitude = np.abs(table)
+        size = _contract(magnitude, factors)
+        magnitude *= np.asarray(square) >= (radius - 0.5) ** 2
+        shell = _contract(magnitude, factors)
+        value = marginals[0] @ factors[0]
+    return _Sums(value, size, shell, marginals, x.shape[1])
+
+
+def _contract(table: np.ndarray, factors: list[np.ndarray]) -> np.ndarray:
+    for weight in reversed(factors):
+        table = table @ weight
+    return table
+
+
+def _marginals(table: np.ndarray, factors: list[np.ndarray]) -> list[np.ndarray]:
+    """Averages over all axes but one, ``(m, n)`` each; axis 0 of the table is the integrand."""
+    if len(factors) == 1:
+        return [table]
+    shape = table.shape
+    half = len(factors) // 2
+    left = int(np.prod(shape[1 : 1 + half]))
+    matrix = table.reshape(shape[0], left, -1)
+    first, second = _outer(factors[:half]), _outer(factors[half:])
+    with np.errstate(all="ignore"):
+        head = (matrix @ second).reshape(shape[0], *shape[1 : 1 + half])
+        tail = (first @ matrix).reshape(shape[0], *shape[1 + half :])
+    return _marginals(head, factors[:half]) + _marginals(tail, factors[half:])
+
+
+def _outer(factors: list[np.ndarray]) -> np.ndarray:
+    product = factors[0]
+    for weight in factors[1:]:
+        product = (product[:, None] * weight).ravel()
+    return product
+
+
+def _start(
+    f: Function, dimension: int, rtol: float, hints: list[list[Hint] | None], radius: float
+) -> tuple[list[AxisRule], list[float], int]:
+    """Choose a rule per axis by trying candidates on slices of the integrand."""
+    settings = np.random.default_rng(_SEED).standard_normal((dimension, dimension * _SLICES))
+    # Wider settings show how sharp the axis gets in the tails of the others.
+    settings[:, 1::2] *= 1.8
+    axis_of = np.repeat(np.arange(dimension), _SLICES)
+
+    def sliced(x: np.ndarray, index: np.ndarray) -> np.ndarray:
+        points = settings[:, index]
+        points[axis_of[index], np.arange(x.size)] = x
+        return np.atleast_2d(f(points))
+
+    none = np.zeros((axis_of.size, 0))
+    integrator = AdaptiveIntegrator(sliced, axis_of.size, 1e-10, 0.0, 4e5)
+    result = integrator.run(panels_from_edges(start_edges(0.5, none, none)))
+    used, rules, scales = result.evaluations, [], []
+    for axis in range(dimension):
+        members = np.nonzero(axis_of == axis)[0]
+        features = _features(result, members)
+        given = hints[axis]
+        fitted, tried = _fit(sliced, members, result, given, features, radius, rtol)
+        used += tried
+        scales.append(min([width for _, width in given or features], default=1.0))
+        rules.append(fitted)
+    return rules, scales, used
+
+
+def _features(result: AdaptiveResult, members: np.ndarray) -> list[Hint]:
+    """(centre, width) of the narrowest panel of each slice that had to be split, without repetitions."""
+    found: list[Hint] = []
+    for member in members:
+        own = np.nonzero((result.panels.member == member) & (np.abs(result.panels.left) < 9.0))[0]
+        width = result.panels.right[own] - result.panels.left[own]
+        k = int(np.argmin(width))
+        centre = float(0.5 * (result.panels.right[own[k]] + result.panels.left[own[k]]))
+        if width[k] < 0.4:
+            centre = 0.0 if abs(centre) < 2.0 * width[k] else centre
+            found.append((centre, float(width[k])))
+    distinct: list[Hint] = []
+    for centre, width in sorted(found, key=lambda item: item[1]):
+        if all(abs(centre - other) > 4.0 * max(width, scale) for other, scale in distinct):
+            distinct.append((centre, width))
+    return distinct
+
+
+def _fit(
+    sliced: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    members: np.ndarray,
+    result: AdaptiveResult,
+    given: list[Hint] | None,
+    features: list[Hint],
+    radius: float,
+    rtol: float,
+) -> tuple[AxisRule, int]:
+    """The sinh rule that does best on the slices of one axis, or panels where none does well."""
+    if given and (len(given) > 1 or given[0][1] == 0):
+        return graded_panels(given, radius), 0
+    kinks = [centre for centre, width in features if width < _KINK]
+    if kinks and given is None and len(kinks) <= 3:
+        return graded_panels([(c, 0.0 if w < _KINK else w) for c, w in features[:4]], radius), 0
+    centres = [0.0, *(centre for centre, _ in (given or features)[:4])]
+    if features:
+        centres.append(float(np.mean([centre for centre, _ in features])))
+    else:
+        centres += [-1.0, -0.5, 0.5, 1.0]
+    steep = np.array(_STEEPNESS if not given else [*_STEEPNESS, 1.0 / given[0][1]])
+    candidates = [(c, s) for c in dict.fromkeys(centres) for s in steep]
+    rules = [_with_nodes(c, s, radius) for c, s in candidates]
+    scores, used = _scores(sliced, members, result, rules)
+    # A transition at the origin is commoner than one that merely scores a little better elsewhere.
+    best = int(np.argmin(scores * np.array([0.1 if c == 0 else 1.0 for c, _ in candidates])))
+    chosen = rules[best]
+    # Exponential convergence err = exp(-C / h) fixes the step for the tolerance.
+    gain = np.log(max(scores[best], 1e-15)) / np.log(max(0.03 * rtol, 1e-16))
+    step = chosen.step * float(np.clip(gain, 0.4, 2.0))
+    return SinhRule(chosen.centre, chosen.steepness, step, radius), used
+
+
+def _with_nodes(centre: float, steepness: float, radius: float) -> SinhRule:
+    span = np.arcsinh(0.5 * steepness * (radius - centre)) + np.arcsinh(0.5 * steepness * (radius + centre))
+    return SinhRule(centre, steepness, float(span / _PROBE_NODES), radius)
+
+
+def _scores(
+    sliced: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    members: np.ndarray,
+    result: AdaptiveResult,
+    rules: list[SinhRule],
+) -> tuple[np.ndarray, int]:
+    """Error of each rule on the slices relative to the typical slice, against the adaptive values."""
+    nodes, weights = [rule.nodes for rule in rules], [rule.weights for rule in rules]
+    flat, flat_weights = np.concatenate(nodes), np.concatenate(weights)
+    starts = np.cumsum([0, *(x.size for x in nodes[:-1])])
+    x, index = np.tile(flat, members.size), np.repeat(members, flat.size)
+    with np.errstate(all="ignore"):
+        values = sliced(x, index)
+        values = values.reshape(values.shape[0], members.size, flat.size) * flat_weights
+        sums = np.add.reduceat(values, starts, axis=2)
+        exact = result.value[:, members]
+        scale = np.mean(np.abs(exact), axis=1, keepdims=True) + 1e-300
+        scores = np.max(np.abs(sums - exact[:, :, None]) / scale[:, :, None], axis=(0, 1))
+    return np.where(np.isfinite(scores), scores, 1.0), x.size
