@@ -78,7 +78,10 @@ class Bounds:
     def _of_kind(self, node: Node, known: Mapping[str, Measure], level: int) -> Measure:
         match node:
             case Number(value=exact):
-                return Measure(self._guard(node, lambda: float(exact)), power=0.0)
+                number = self._guard(node, lambda: float(exact))
+                if exact != 0 and number == 0:
+                    raise self._out_of_range(node, "too small")
+                return Measure(number, power=0.0)
             case Name(name=name):
                 return known.get(name, Measure())
             case Next(name=name):

@@ -1,0 +1,167 @@
+"""Eigenvalues of the Jacobian at a static solution: transfer matrix, gain matrix, boundary, outliers.
+
+    T(lam) = b (lam - L)^-1 a + e,     K = sigma^2 E[T (x) conj T],     boundary: spectral radius of K = 1
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sympy as sp
+
+from derive.gaussian.average import Average, average
+from derive.gaussian.rational import quotient, tidy
+from derive.site import SiteForm
+from derive.theory import SpectralTheory, Step, Theory
+
+LAM = sp.Symbol("lam[]")
+LAM_CONJ = sp.Symbol("conj(lam)[]")
+
+
+@dataclass(frozen=True)
+class Linearisation:
+    """Site derivatives at the fixed point and the transfer matrix between live fields."""
+
+    fields: tuple[int, ...]
+    L: sp.Matrix
+    a: sp.Matrix
+    b: sp.Matrix
+    T: sp.Matrix
+
+
+def linearise(site: SiteForm, states: dict[sp.Symbol, sp.Expr]) -> Linearisation:
+    """Evaluate L, a, b, e at the fixed point and keep the fields that can carry an eigenvalue.
+
+    A field is dropped, repeatedly, when no live field reaches it (its row of T vanishes) or it reaches
+    none (its column vanishes).
+    """
+
+    def fixed(matrix: sp.Matrix) -> sp.Matrix:
+        return matrix.applyfunc(lambda entry: tidy(entry.xreplace(states)))
+
+    L, a, b, e = fixed(site.L), fixed(site.a), fixed(site.b), fixed(site.e)
+    T = _transfer(L, a, b, e)
+    live = tuple(k for k in range(len(site.fields)) if k not in site.input_fields)
+    while (kept := _connected(T, live)) != live:
+        live = kept
+    pick = list(live)
+    return Linearisation(live, L, a.extract(list(range(a.rows)), pick), b.extract(pick, list(range(b.cols))),
+                         T.extract(pick, pick))  # fmt: skip
+
+
+def _connected(T: sp.Matrix, live: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(
+        k for k in live if any(T[k, m] != 0 for m in live) and any(T[m, k] != 0 for m in live)
+    )
+
+
+def _transfer(L: sp.Matrix, a: sp.Matrix, b: sp.Matrix, e: sp.Matrix) -> sp.Matrix:
+    resolvent = _resolvent(L)
+    entries = b * resolvent * a + e
+    return entries.applyfunc(lambda entry: sp.Mul(quotient(entry, LAM)[0], 1 / quotient(entry, LAM)[1]))
+
+
+def _resolvent(L: sp.Matrix) -> sp.Matrix:
+    """(lam - L)^-1 with every entry in lowest terms."""
+    size = L.rows
+    shifted = LAM * sp.eye(size) - L
+    determinant = shifted.det(method="berkowitz")
+    adjugate = shifted.adjugate(method="berkowitz") if size > 1 else sp.eye(1)
+
+    def entry(value: sp.Expr) -> sp.Expr:
+        top, bottom = quotient(value / determinant, LAM)
+        return top / bottom
+
+    return adjugate.applyfunc(entry)
+
+
+def spectral_theory(theory: Theory) -> tuple[SpectralTheory, tuple[Step, ...]]:
+    """Derive the spectrum of the Jacobian at the static solutions of ``theory``.
+
+    Raises SizeError where an average expands beyond the stated limit.
+    """
+    site, law = theory.site, theory.law
+    line = linearise(site, dict(theory.states))
+    pairs = live_pairs(site, line.fields)
+    K = sp.zeros(len(pairs), len(pairs))
+    for row, (k, m) in enumerate(pairs):
+        for column, (j, n) in enumerate(pairs):
+            left, right = line.T[k, j], line.T[m, n].xreplace({LAM: LAM_CONJ})
+            K[row, column] = site.fields[line.fields[k]].gain ** 2 * average(left * right, law)
+    blocks = strongly_connected(K)
+    spectrum = SpectralTheory(
+        lam=LAM,
+        lam_conj=LAM_CONJ,
+        fields=line.fields,
+        L=line.L,
+        a=line.a,
+        b=line.b,
+        T=line.T,
+        v=tuple(tidy(site.fields[k].v.xreplace(dict(theory.states))) for k in line.fields),
+        K=K,
+        blocks=blocks,
+        boundary=tuple(_boundary(K, block) for block in blocks),
+    )
+    return spectrum, _steps(site, spectrum)
+
+
+def live_pairs(site: SiteForm, live: tuple[int, ...]) -> list[tuple[int, int]]:
+    """Ordered pairs of live fields (by position) that share a matrix: the index of the gain matrix."""
+    weights = [site.fields[k].weight for k in live]
+    return [(k, m) for k in range(len(live)) for m in range(len(live)) if weights[k] == weights[m]]
+
+
+def strongly_connected(K: sp.Matrix) -> tuple[tuple[int, ...], ...]:
+    """Irreducible blocks of the gain matrix that hold a cycle; the rest carries no eigenvalue."""
+    size = K.rows
+    reach = [[K[i, j] != 0 for j in range(size)] for i in range(size)]
+    for via in range(size):
+        for i in range(size):
+            if reach[i][via]:
+                for j in range(size):
+                    reach[i][j] = reach[i][j] or reach[via][j]
+    blocks: list[tuple[int, ...]] = []
+    for i in range(size):
+        block = tuple(j for j in range(size) if reach[i][j] and reach[j][i])
+        if i in block and block not in blocks:
+            blocks.append(block)
+    return tuple(blocks)
+
+
+def _boundary(K: sp.Matrix, block: tuple[int, ...]) -> sp.Expr:
+    """X such that det(1 - K_block) = 1 - X, with common factors in front."""
+    part = K.extract(list(block), list(block))
+    averages = sorted(part.atoms(Average), key=sp.default_sort_key)
+    names = {node: sp.Symbol(f"A[{number}]") for number, node in enumerate(averages)}
+    back = {symbol: node for node, symbol in names.items()}
+    determinant = (sp.eye(len(block)) - part.xreplace(names)).det(method="berkowitz")
+    return sp.factor(sp.expand(1 - determinant)).xreplace(back)
+
+
+def _steps(site: SiteForm, spectrum: SpectralTheory) -> tuple[Step, ...]:
+    names = [site.fields[k].name for k in spectrum.fields]
+    transfer = tuple(
+        (sp.Symbol(f"T[{names[k]},{names[m]}]"), spectrum.T[k, m])
+        for k in range(len(names))
+        for m in range(len(names))
+        if spectrum.T[k, m] != 0
+    )
+    boundary = tuple((sp.S.One, expression) for expression in spectrum.boundary)
+    if not names:
+        return (
+            Step("transfer matrix", (), "no field feeds back on itself: the Jacobian's eigenvalues are those of L"),
+        )
+    return (
+        Step(
+            "transfer matrix",
+            transfer,
+            "T(lam) = b (lam - L)^-1 a + e at the fixed point; fields that feed nothing drop out",
+            "lam is not an eigenvalue of L",
+        ),
+        Step(
+            "boundary of the support",
+            boundary,
+            "the support ends where the spectral radius of K(lam) = sigma^2 E|T|^2 is one: det(1 - K) = 0",
+            "gradient independence: the Jacobian's weights are independent of the site's state",
+        ),
+    )

@@ -1,0 +1,257 @@
+"""Numbers for `Average` nodes: from a law and parameter values to quadrature, with an error on each.
+
+An average is compiled once (change of variables, generated code) and evaluated for many parameter values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import sympy as sp
+
+from derive.elementary import BUILTINS, Fn
+from derive.gaussian.average import Average, Law
+from derive.gaussian.forms import Reduced, reduce_forms
+from derive.theory import law_symbols
+from solvers.codegen.emit import broadcast_rows, compile_function
+from solvers.codegen.quadrature import Hint, gaussian_average
+from solvers.site_roots import SiteRoots
+
+Values = Mapping[sp.Symbol, float]
+
+RANK_TOLERANCE = 1e-14
+"""Directions with less than this share of the largest variance carry no weight in float64."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number and its absolute error estimate."""
+
+    value: float
+    error: float
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How standard normals become forms: y = mean + spread @ xi; then one extra xi for each conditional form."""
+
+    mean: np.ndarray
+    spread: np.ndarray
+    conditional: int
+
+    @property
+    def dimension(self) -> int:
+        """Standard normals needed."""
+        return self.spread.shape[1] + self.conditional
+
+
+class CompiledAverage:
+    """E[f_1], ..., E[f_m] for integrands that share their random variables.
+
+    extra : symbols that stay free (such as a spectral parameter) and are given at evaluation.
+    """
+
+    def __init__(
+        self,
+        integrands: Sequence[sp.Expr],
+        law: Law,
+        implicit: tuple[tuple[sp.Symbol, sp.Expr], ...] = (),
+        extra: Sequence[sp.Symbol] = (),
+    ) -> None:
+        self.law = law
+        held = set().union(*(f.free_symbols for f in integrands)) & {state for state, _ in implicit}
+        self.implicit = implicit if held else ()
+        residuals = tuple(residual for _, residual in self.implicit)
+        self.reduced: Reduced = reduce_forms((*integrands, *residuals), law)
+        self.extra = tuple(extra)
+        needed = set().union(*(law_symbols(f, law) for f in (*integrands, *residuals)))
+        self.parameters = tuple(sorted(needed - set(extra), key=str))
+        self._compile(len(integrands))
+
+    def _compile(self, count: int) -> None:
+        functions, reduced = self.law.functions, self.reduced
+        self._gaussians = tuple(
+            sorted({s for form in self._base_forms() for s in form.coefficients}, key=str)
+        )
+        moments: list[sp.Expr] = [self.law.mean_of(s) for s in self._gaussians]
+        moments += [self.law.covariance(s, t) for s in self._gaussians for t in self._gaussians]
+        self._moments = compile_function(self.parameters, moments, functions)
+        rows = [form.coefficients.get(s, sp.S.Zero) for form in self._base_forms() for s in self._gaussians]
+        self._rows = compile_function(self.parameters, rows, functions)
+        free = tuple(form.symbol for form in reduced.free)
+        whole = tuple(form.symbol for form in reduced.conditional)
+        weights = [weight for form in reduced.conditional for weight, _ in form.parts]
+        self._weights = compile_function((*self.parameters, *free), weights, functions)
+        states = tuple(state for state, _ in self.implicit)
+        arguments = (*self.parameters, *free, *whole, *states, *self.extra)
+        self._integrands = compile_function(arguments, reduced.expressions[:count], functions)
+        self._roots = (
+            SiteRoots(states, reduced.expressions[count:], (*self.parameters, *free, *whole), functions)
+            if states
+            else None
+        )
+
+    def _base_forms(self):  # type: ignore[no-untyped-def]
+        inner = [form for outer in self.reduced.conditional for _, form in outer.parts]
+        return [*self.reduced.free, *inner]
+
+    def geometry(self, values: Values) -> tuple[Geometry, np.ndarray, np.ndarray]:
+        """Means and spreads of the free forms; means and covariance of the inner forms of conditional ones."""
+        given = [values[p] for p in self.parameters]
+        size, count = len(self._gaussians), len(self._base_forms())
+        moments = np.array([float(x) for x in self._moments(*given)])
+        rows = np.array([float(x) for x in self._rows(*given)]).reshape(count, size)
+        mean = rows @ moments[:size]
+        covariance = rows @ moments[size:].reshape(size, size) @ rows.T
+        free = len(self.reduced.free)
+        inner_variance = np.diag(covariance)[free:]
+        conditional = sum(
+            bool(np.any(part > 0)) for part in _split(inner_variance, [len(c.parts) for c in self.reduced.conditional])
+        )
+        spread = pivoted_cholesky(covariance[:free, :free])
+        return Geometry(mean[:free], spread, conditional), mean[free:], covariance[free:, free:]
+
+    def evaluate(self, values: Values, rtol: float, extra: Sequence[complex] = ()) -> tuple[np.ndarray, np.ndarray]:
+        """Values and absolute errors, each of shape (m,)."""
+        given = [values[p] for p in self.parameters]
+        shape, inner_mean, inner_covariance = self.geometry(values)
+
+        def integrand(xi: np.ndarray) -> np.ndarray:
+            y = shape.mean[:, None] + shape.spread @ xi[: shape.spread.shape[1]]
+            whole = self._conditional(given, y, xi[shape.spread.shape[1] :], inner_mean, inner_covariance)
+            states = self._roots.solve([*given, *y, *whole], xi.shape[1]) if self._roots else ()
+            return broadcast_rows(self._integrands(*given, *y, *whole, *states, *extra), xi.shape[1])
+
+        hints = self._hints(values, shape) if shape.dimension == 1 else None
+        with np.errstate(all="ignore"):
+            result = gaussian_average(integrand, shape.dimension, rtol=rtol, atol=1e-300, hints=hints)
+        return result.value, result.error
+
+    def sites(self, values: Values, xi: np.ndarray, extra: Sequence[complex] = ()) -> np.ndarray:
+        """The integrands at given standard normals xi (d, n) with d = ``geometry(values).dimension``; (m, n)."""
+        given = [values[p] for p in self.parameters]
+        shape, inner_mean, inner_covariance = self.geometry(values)
+        y = shape.mean[:, None] + shape.spread @ xi[: shape.spread.shape[1]]
+        whole = self._conditional(given, y, xi[shape.spread.shape[1] :], inner_mean, inner_covariance)
+        states = self._roots.solve([*given, *y, *whole], xi.shape[1]) if self._roots else ()
+        with np.errstate(all="ignore"):
+            return broadcast_rows(self._integrands(*given, *y, *whole, *states, *extra), xi.shape[1])
+
+    def _conditional(
+        self, given: list[float], y: np.ndarray, xi: np.ndarray, mean: np.ndarray, covariance: np.ndarray
+    ) -> list[np.ndarray]:
+        """Sums of Gaussians with site-dependent weights: one Gaussian each, given the other forms."""
+        weights = [np.broadcast_to(np.asarray(w, float), y.shape[1:]) for w in self._weights(*given, *y)]
+        found: list[np.ndarray] = []
+        start, used = 0, 0
+        for form in self.reduced.conditional:
+            stop = start + len(form.parts)
+            c = np.array(weights[start:stop])
+            block = covariance[start:stop, start:stop]
+            variance = np.einsum("in,ij,jn->n", c, block, c)
+            value = mean[start:stop] @ c
+            if np.any(np.diag(block) > 0):
+                value = value + np.sqrt(np.maximum(variance, 0.0)) * xi[used]
+                used += 1
+            found.append(value)
+            start = stop
+        return found
+
+    def _hints(self, values: Values, shape: Geometry) -> list[list[Hint]] | None:
+        """Centres of transitions of functions whose argument is affine in the one direction there is."""
+        if shape.conditional or self._roots:
+            return None
+        hints: list[Hint] = []
+        columns = {form.symbol: k for k, form in enumerate(self.reduced.free)}
+        substitution = {p: values[p] for p in self.parameters}
+        for node in sorted(self.reduced.expressions[0].atoms(Fn), key=str):
+            symbols = [s for s in node.argument.free_symbols if s in columns]
+            if len(symbols) != 1 or not node.argument.is_polynomial(symbols[0]):
+                continue
+            line = sp.Poly(node.argument, symbols[0])
+            if line.degree() != 1:
+                continue
+            slope, shift = (complex(c.xreplace(substitution).evalf()) for c in line.all_coeffs())
+            row = columns[symbols[0]]
+            speed = slope.real * shape.spread[row, 0]
+            if speed == 0 or not np.isfinite(speed):
+                continue
+            offset = shift.real + slope.real * shape.mean[row]
+            own = BUILTINS.get(node.name)
+            breaks = [float(x) for x in (own.kinks + own.jumps)] if own else []
+            hints += [((x - offset) / speed, 0.0) for x in breaks]
+            hints.append((-offset / speed, abs(1.0 / speed)))
+        return [hints] if hints else None
+
+
+def _split(values: np.ndarray, sizes: Sequence[int]) -> list[np.ndarray]:
+    return np.split(values, np.cumsum(sizes)[:-1]) if sizes else []
+
+
+def pivoted_cholesky(covariance: np.ndarray) -> np.ndarray:
+    """B with B B^T = covariance, one column for each direction that has weight; (n, rank).
+
+    Pivoting takes the largest remaining variance first, so that a direction shared by all forms comes first.
+    """
+    size = covariance.shape[0]
+    rest = covariance.astype(float).copy()
+    scale = float(np.max(np.diag(rest), initial=0.0))
+    columns: list[np.ndarray] = []
+    for _ in range(size):
+        pivot = int(np.argmax(np.diag(rest)))
+        if not rest[pivot, pivot] > RANK_TOLERANCE * scale:
+            break
+        column = rest[:, pivot] / np.sqrt(rest[pivot, pivot])
+        columns.append(column)
+        rest = rest - np.outer(column, column)
+    return np.array(columns).T.reshape(size, len(columns))
+
+
+class Evaluator:
+    """Evaluates expressions that hold `Average` nodes, compiling each node once and caching its values."""
+
+    def __init__(self, law: Law, implicit: tuple[tuple[sp.Symbol, sp.Expr], ...] = ()) -> None:
+        self.law, self.implicit = law, implicit
+        self._nodes: dict[Average, CompiledAverage] = {}
+        self._forms: dict[sp.Expr, _CompiledExpression] = {}
+        self._cache: dict[tuple[Average, tuple[float, ...], float], Estimate] = {}
+
+    def average(self, node: Average, values: Values, rtol: float) -> Estimate:
+        """E of one node.  The error is an absolute estimate; inf where quadrature failed."""
+        if node not in self._nodes:
+            self._nodes[node] = CompiledAverage((node.integrand,), self.law, self.implicit)
+        compiled = self._nodes[node]
+        key = (node, tuple(values[p] for p in compiled.parameters), rtol)
+        if key not in self._cache:
+            value, error = compiled.evaluate(values, rtol)
+            self._cache[key] = Estimate(float(value[0].real), float(error[0]))
+        return self._cache[key]
+
+    def __call__(self, expression: sp.Expr, values: Values, rtol: float = 1e-11) -> Estimate:
+        """Value and first-order error of an expression in parameters, unknowns and averages."""
+        if expression not in self._forms:
+            self._forms[expression] = _CompiledExpression(expression, self.law)
+        form = self._forms[expression]
+        inner = [self.average(node, values, rtol) for node in form.nodes]
+        return form.evaluate(values, inner)
+
+
+class _CompiledExpression:
+    """Outer arithmetic over averages, with the derivative in each of them for the error."""
+
+    def __init__(self, expression: sp.Expr, law: Law) -> None:
+        self.nodes = sorted(expression.atoms(Average), key=sp.default_sort_key)
+        dummies = [sp.Symbol(f"average[{k}]", real=True) for k in range(len(self.nodes))]
+        plain = expression.xreplace(dict(zip(self.nodes, dummies, strict=True)))
+        self.symbols = sorted(plain.free_symbols - set(dummies), key=str)
+        outputs = [plain, *(plain.diff(d) for d in dummies)]
+        self._function = compile_function((*self.symbols, *dummies), outputs, law.functions)
+
+    def evaluate(self, values: Values, inner: Sequence[Estimate]) -> Estimate:
+        arguments = [np.float64(values[s]) for s in self.symbols] + [np.float64(x.value) for x in inner]
+        with np.errstate(all="ignore"):
+            value, *slopes = self._function(*arguments)
+        error = sum(abs(float(s)) * x.error for s, x in zip(slopes, inner, strict=True))
+        return Estimate(float(value), float(error + 4e-16 * abs(float(value))))

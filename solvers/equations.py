@@ -1,0 +1,97 @@
+"""A closed system as a map of as few unknowns as possible.
+
+The dependency graph of the equations is cut at a smallest feedback set; everything else is explicit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import sympy as sp
+
+from derive.errors import SizeError
+from derive.gaussian.average import Law
+from derive.theory import System
+from solvers.averages import Evaluator, Values
+
+MAX_UNKNOWNS = 40
+
+
+@dataclass(frozen=True)
+class Completed:
+    """All unknowns given the feedback ones; image: what the equations return for those; (relative) errors."""
+
+    values: dict[sp.Symbol, float]
+    errors: dict[sp.Symbol, float]
+    image: np.ndarray
+    image_error: np.ndarray
+
+
+class Equations:
+    """``x -> G(x)`` on the feedback unknowns of a system at given parameter values."""
+
+    def __init__(self, system: System, law: Law, evaluator: Evaluator, parameters: Values) -> None:
+        self.system, self.evaluator, self.parameters = system, evaluator, dict(parameters)
+        graph = {symbol: system.dependencies(symbol, law) for symbol in system.equations}
+        self.feedback = feedback_set(graph)
+        self.order = _topological(graph, set(self.feedback))
+
+    def complete(self, x: Sequence[float], rtol: float) -> Completed:
+        """Evaluate every unknown in order, then the feedback equations."""
+        values: dict[sp.Symbol, float] = dict(self.parameters)
+        errors: dict[sp.Symbol, float] = {}
+        values.update(zip(self.feedback, (float(value) for value in x), strict=True))
+        for symbol in self.order:
+            estimate = self.evaluator(self.system.equations[symbol], values, rtol)
+            values[symbol] = max(estimate.value, 0.0) if symbol.is_nonnegative else estimate.value
+            errors[symbol] = estimate.error
+        image = [self.evaluator(self.system.equations[symbol], values, rtol) for symbol in self.feedback]
+        carried = sum(error / max(abs(values[s]), 1e-300) for s, error in errors.items() if values[s] != 0)
+        return Completed(
+            values,
+            errors,
+            np.array([estimate.value for estimate in image]),
+            np.array([estimate.error + carried * abs(estimate.value) for estimate in image]),
+        )
+
+
+def feedback_set(graph: Mapping[sp.Symbol, frozenset[sp.Symbol]]) -> tuple[sp.Symbol, ...]:
+    """A smallest set of unknowns without which the dependency graph has no cycle.
+
+    Raises SizeError beyond `MAX_UNKNOWNS` unknowns.
+    """
+    if len(graph) > MAX_UNKNOWNS:
+        raise SizeError(f"{len(graph)} coupled unknowns (limit {MAX_UNKNOWNS})")
+    core = _cyclic_core(graph)
+    candidates = sorted(core, key=lambda symbol: (not symbol.is_nonnegative, str(symbol)))
+    for size in range(len(candidates) + 1):
+        for chosen in combinations(candidates, size):
+            if not _cyclic_core({s: d - set(chosen) for s, d in graph.items() if s not in chosen}):
+                return chosen
+    return tuple(candidates)
+
+
+def _cyclic_core(graph: Mapping[sp.Symbol, frozenset[sp.Symbol]]) -> set[sp.Symbol]:
+    """What is left after removing unknowns that need nothing left, or that nothing left needs."""
+    left = dict(graph)
+    while True:
+        needed = set().union(*left.values()) if left else set()
+        free = [s for s, d in left.items() if not (d & set(left)) or s not in needed]
+        if not free:
+            return set(left)
+        for symbol in free:
+            del left[symbol]
+
+
+def _topological(graph: Mapping[sp.Symbol, frozenset[sp.Symbol]], known: set[sp.Symbol]) -> tuple[sp.Symbol, ...]:
+    order: list[sp.Symbol] = []
+    waiting = [symbol for symbol in graph if symbol not in known]
+    while waiting:
+        ready = next(s for s in waiting if graph[s] <= known)
+        waiting.remove(ready)
+        known = known | {ready}
+        order.append(ready)
+    return tuple(order)
