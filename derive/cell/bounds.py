@@ -96,9 +96,7 @@ class Bounds:
             case Call():
                 return self._call(node, known, level)
             case Binary(left=left, right=right):
-                return self._binary(
-                    node, self._measure(left, known, level + 1), self._measure(right, known, level + 1)
-                )
+                return self._binary(node, self._measure(left, known, level + 1), self._measure(right, known, level + 1))
 
     def _binary(self, node: Binary, left: Measure, right: Measure) -> Measure:
         size, depth = left.size + right.size + 1, max(left.depth, right.depth) + 1

@@ -10,9 +10,7 @@ from derive.cell.names import did_you_mean, foreign_characters
 from derive.cell.source import Source
 
 
-def check_function(
-    source: Source, call: Call, functions: Iterable[str], kinds: Mapping[str, str]
-) -> None:
+def check_function(source: Source, call: Call, functions: Iterable[str], kinds: Mapping[str, str]) -> None:
     """Refuse the call of a function that does not exist, with the reason where it is a well-known one."""
     name = call.function
     own = list(functions)

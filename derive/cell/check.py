@@ -147,12 +147,10 @@ class _Checker:
             rule, mend = "A derivative stands only left of `=`.", f"Write the right side of d{name[1:]}/dt instead."
             return self.source.error(what, span, rule, mend)
         usable = [known for known, kind in self.kinds.items() if kind not in ("weight", "function")]
-        mend = join(
-            foreign_characters(name),
-            did_you_mean(name, [*usable, *self.kinds, *BUILTIN_FUNCTIONS]),
-            f"Add  {name} = 1.0  under [parameters] for a parameter, a line  {name} = ...  for a definition,"
-            f"  {name}' = ...  for a state.",
-        )
+        guess = did_you_mean(name, usable) or did_you_mean(name, [*self.kinds, *BUILTIN_FUNCTIONS])
+        add = f"{'Otherwise add' if guess else 'Add'}  {name} = 1.0  under [parameters] for a parameter,"
+        lines = f"a line  {name} = ...  for a definition,  {name}' = ...  for a state."
+        mend = join(foreign_characters(name), guess, add, lines)
         return self.source.error(what, span, rule, mend)
 
     def _next(self, name: str, span: Span) -> None:
@@ -198,10 +196,9 @@ class _Checker:
             raise self.source.error(
                 f"`{name}` is {article} {kind}, not a weight", span, rule, f"Write  {name}*...  for a product per unit."
             )
-        add = f'Otherwise add  {name} = "sigma_{name.split("_")[-1].lower()}".'
-        mend = join(foreign_characters(name), did_you_mean(name, self.declared.weights), add)
-        if not did_you_mean(name, self.declared.weights):
-            mend = join(foreign_characters(name), add.replace("Otherwise add", "Add"))
+        guess = did_you_mean(name, self.declared.weights)
+        add = f'{"Otherwise add" if guess else "Add"}  {name} = "sigma_{name.split("_")[-1].lower()}".'
+        mend = join(foreign_characters(name), guess, add)
         raise self.source.error(f"`{name}` is not a declared weight", span, rule, mend)
 
     def _operand(self, node: Product) -> None:

@@ -46,9 +46,7 @@ _STD_SIGN = ("A standard deviation is not negative.", "Use the absolute value.")
 _VARIANCE_SIGN = ("A variance is not negative.", "Write a positive number or 0.")
 
 
-def _check_body(
-    source: Source, function: str, body: Node, declared: Declarations, kinds: Mapping[str, str]
-) -> None:
+def _check_body(source: Source, function: str, body: Node, declared: Declarations, kinds: Mapping[str, str]) -> None:
     """A function's body is elementwise in ``x``, parameters and other functions."""
     rule = "A function is an expression in its argument x, parameters and other functions."
     for node in walk(body):

@@ -93,6 +93,8 @@ def _equation(passage: Passage, tokens: Sequence[Token]) -> Equation:
         mend = "Write  name = ...  or, for a state,  name' = ..."
         if inner is not None:  # the `=` stands inside brackets
             mend = "Close the bracket before the `=`."
+        elif first.is_sign("+", "-", "*", "/", "**", "@"):
+            mend = "If it continues the line above, put that equation in brackets."
         raise passage.error("a line without `=`", start, last.end, "Every line is an equation.", mend)
     left, right = tokens[:equals], tokens[equals + 1 :]
     if not left:
@@ -151,7 +153,7 @@ def _left_mend(left: Sequence[Token]) -> str:
         state = next((name[1:] for name in names if name.startswith("d") and name not in ("d", "dt")), "h")
         return f"Write  d{state}/dt = ...  or  tau*d{state}/dt = ..., the derivative last."
     if len(names) > 1 and left[0].kind == "name" and left[1].is_sign("("):
-        return f"Write  {names[0]} = ...;  a function stands under [functions], as  {names[0]} = \"tanh(x)\"."
+        return f'Write  {names[0]} = ...;  a function stands under [functions], as  {names[0]} = "tanh(x)".'
     return f"Write  {names[0] if names else 'name'} = ...  and bring the rest to the right."
 
 
@@ -178,11 +180,11 @@ def _time_constant(passage: Passage, left: Sequence[Token]) -> Node:
                 f"Put it in brackets:  ( ... )*{left[-3].text}/dt.",
             )
     node = parse_tokens(passage, factor)
-    if any(isinstance(part, Product) for part in walk(node)):
-        raise passage.error(
+    product = next((part for part in walk(node) if isinstance(part, Product)), None)
+    if product is not None:
+        raise passage.source.error(
             "a matrix product left of `=`",
-            factor[0].start,
-            factor[-1].end,
+            product.span,
             "A time constant is elementwise, without products.",
             "Give the product a name in a line of its own, or divide on the right.",
         )

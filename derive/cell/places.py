@@ -76,7 +76,8 @@ class _Scanner:
         path, key = self._key()
         while self.at < len(self.text) and self.text[self.at] in " \t]":
             self.at += 1
-        self.places.setdefault(path, Place(key, key))
+        for cut in range(1, len(path) + 1):
+            self.places.setdefault(path[:cut], Place(key, key))
         return path
 
     def _key(self) -> tuple[Path, tuple[int, int]]:

@@ -104,12 +104,15 @@ def _number(passage: Passage, match: re.Match[str]) -> Token:
     literal, start, end = match.group(), match.start(), match.end()
     following = re.compile(r"\w+").match(passage.text, end)
     if following:
+        mend = f"Write {literal[:20]}*{following.group()[:20]} if a product is meant."
+        if re.match(r"_|[xob][0-9]", following.group(), re.IGNORECASE):
+            mend = "Write it in decimal digits without separators."
         raise passage.error(
             f"`{literal[:20]}{following.group()[:20]}` is neither a number nor a name",
             start,
             following.end(),
             "Numbers are decimal, such as 2, 0.5 or 1e-3, and a product needs its sign.",
-            f"Write {literal[:20]}*{following.group()[:20]} if a product is meant.",
+            mend,
         )
     if len(literal) > MAX_LITERAL:
         raise passage.error(
@@ -173,7 +176,8 @@ def _name(passage: Passage, match: re.Match[str]) -> Token:
 
 def _keyword_advice(name: str) -> tuple[str, str]:
     if name == "lambda":
-        return "An equation has no lambdas.", 'Write the function under [functions], as  phi = "tanh(x)".'
+        mend = 'Write the function under [functions], as  phi = "tanh(x)"; for a name write lambda_.'
+        return "An equation has no lambdas.", mend
     if name in ("for", "while", "in", "async", "await", "yield"):
         return "An equation has no loops or comprehensions; it holds for every unit.", "Remove it."
     if name in ("if", "else", "elif"):
