@@ -129,9 +129,8 @@ class AdaptiveIntegrator:
             state = self._split(state, chosen)
         value = np.where(self.poison, np.nan, value)
         error = np.where(self.poison, np.inf, error)
-        return AdaptiveResult(
-            value, error, np.asarray(done & np.isfinite(error)), self.evaluations, Panels(state.left, state.right, state.member)
-        )
+        panels = Panels(state.left, state.right, state.member)
+        return AdaptiveResult(value, error, np.asarray(done & np.isfinite(error)), self.evaluations, panels)
 
     def _evaluate(self, left: np.ndarray, right: np.ndarray, member: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         half = 0.5 * (right - left)

@@ -68,30 +68,31 @@ class SinhRule:
         jacobian = 2.0 * np.cosh(self.step * self._counts) / self.steepness
         return np.asarray(self.step * jacobian * density(self.nodes))
 
-    def _bands(self, marginal: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Sum of magnitudes of the terms, and their spectrum near the Nyquist frequency and near half of it.
+    def error(self, marginal: np.ndarray) -> np.ndarray:
+        """Extrapolate the spectrum of the terms from the Nyquist frequency to twice that, where it is the error.
 
-        Doubling or quadrupling the step would change the sum by the spectrum exactly there, but with a phase that
-        may cancel by accident; the largest modulus over a band has no such accidents.
+        Only the decay over the last few per cent is trusted: a kink or a jump leaves a plateau that a faster decay
+        at lower frequencies would hide.  Moduli over bands are used because single values may vanish by phase.
         """
         terms = marginal * self.weights
         length = 4 * 2 ** int(np.ceil(np.log2(max(terms.shape[1], 4))))
         spectrum = np.abs(np.fft.fft(terms, n=length, axis=1))
         frequency = 2.0 * np.abs(np.fft.fftfreq(length))
-        high = spectrum[:, frequency >= 0.85].max(axis=1)
-        middle = spectrum[:, (frequency >= 0.4) & (frequency <= 0.55)].max(axis=1)
-        return np.abs(terms).sum(axis=1), high, middle
 
-    def error(self, marginal: np.ndarray) -> np.ndarray:
-        _, high, middle = self._bands(marginal)
-        return np.asarray(10.0 * high * np.minimum(1.0, high / np.maximum(middle, 1e-300)))
+        def band(low: float, high: float) -> np.ndarray:
+            inside = (frequency >= low) & (frequency <= high)
+            return np.asarray(np.maximum(spectrum[:, inside].max(axis=1), 1e-300))
+
+        top = band(0.92, 1.0)
+        decay = np.maximum(top / band(0.78, 0.86), (band(0.96, 1.0) / band(0.9, 0.94)) ** (0.14 / 0.06))
+        return np.asarray(10.0 * top * np.minimum(decay, 1.0) ** 3)
 
     def refined(self, marginal: np.ndarray, goal: np.ndarray) -> SinhRule:
-        size = np.maximum(self._bands(marginal)[0], 1e-300)
+        size = np.maximum(np.abs(marginal * self.weights).sum(axis=1), 1e-300)
         now = self.error(marginal) / size
         disappointed = bool(np.max(now) > 30.0 * self.expected)
         if self.steepness < _STEEPEST and (disappointed or self.steepness > 30.0) and self._rough_at_centre(marginal):
-            return replace(self, steepness=10.0 * self.steepness, expected=np.inf)
+            return replace(self, steepness=100.0 * self.steepness, expected=np.inf)
         reached = np.log(np.clip(now, 1e-16, 0.5))
         wanted = np.log(np.clip(goal / size, 1e-16, 0.5))
         ratio = float(np.clip(np.min(reached / wanted), 0.0, 1.0) ** 0.85)
@@ -102,11 +103,11 @@ class SinhRule:
     def _rough_at_centre(self, marginal: np.ndarray) -> bool:
         """Whether the roughest spot in t is the centre itself: then steeper, not finer, is the cure."""
         terms = marginal * self.weights
-        if terms.shape[1] < 12:
-            return False
-        rough = np.abs(np.diff(terms, n=6, axis=1))
+        spectrum = np.fft.fft(terms, axis=1)
+        spectrum[:, 2.0 * np.abs(np.fft.fftfreq(terms.shape[1])) < 0.78] = 0.0
+        rough = np.abs(np.fft.ifft(spectrum, axis=1))
         rough = (rough / np.maximum(np.abs(terms).sum(axis=1, keepdims=True), 1e-300)).max(axis=0)
-        t = self.step * self._counts[3:-3]
+        t = self.step * self._counts
         return bool(abs(t[int(np.argmax(rough))]) <= max(0.7, 2.0 * self.step))
 
     def extended(self, radius: float) -> SinhRule:
@@ -152,13 +153,19 @@ class PanelRule:
 
 def graded_panels(centres: list[tuple[float, float]], radius: float) -> PanelRule:
     """Panels of width about 2, narrowing geometrically towards each (centre, scale); scale 0 gives one bare edge."""
-    edges = set(np.linspace(-radius, radius, 2 * int(np.ceil(radius / 3.0)) + 1).tolist())
+    regular = set(np.linspace(-radius, radius, 2 * int(np.ceil(radius / 3.0)) + 1).tolist())
+    edges: set[float] = set()
     for centre, scale in centres:
-        close = [e for e in edges if abs(e - centre) < 0.3 and abs(e) < radius]
-        edges.difference_update(close if scale == 0 else [])
-        edges.add(centre)
-        offset = 2.0 * scale
-        while 0 < offset < 1.0:
-            edges.update((centre - offset, centre + offset))
-            offset *= 4.0
-    return PanelRule(tuple(sorted(e for e in edges if abs(e) <= radius)))
+        regular.difference_update([e for e in regular if abs(e - centre) < 0.4 and abs(e) < radius])
+        edges.update(graded_edges(centre, scale))
+    return PanelRule(tuple(sorted(e for e in edges | regular if abs(e) <= radius)))
+
+
+def graded_edges(centre: float, scale: float) -> set[float]:
+    """The centre, and, for a transition of non-zero width, edges around it; a bare kink keeps just two of them."""
+    if scale == 0:
+        return {centre}
+    if scale < 1e-5:
+        return {centre - 2.0 * scale, centre + 2.0 * scale}
+    offsets = 2.0 * scale * 4.0 ** np.arange(0, max(0.0, np.log(0.5 / scale) / np.log(4.0)))
+    return {centre, *(centre - offsets).tolist(), *(centre + offsets).tolist()}

@@ -164,7 +164,7 @@ def _start(
     """Choose a rule per axis by trying candidates on slices of the integrand."""
     settings = np.random.default_rng(_SEED).standard_normal((dimension, dimension * _SLICES))
     # Wider settings show how sharp the axis gets in the tails of the others.
-    settings[:, 1::2] *= 1.8
+    settings[:, 1::2] *= 2.5
     axis_of = np.repeat(np.arange(dimension), _SLICES)
 
     def sliced(x: np.ndarray, index: np.ndarray) -> np.ndarray:
@@ -173,7 +173,7 @@ def _start(
         return np.atleast_2d(f(points))
 
     none = np.zeros((axis_of.size, 0))
-    integrator = AdaptiveIntegrator(sliced, axis_of.size, 1e-10, 0.0, 4e5)
+    integrator = AdaptiveIntegrator(sliced, axis_of.size, 1e-13, 0.0, 4e5)
     result = integrator.run(panels_from_edges(start_edges(0.5, none, none)))
     used, rules, scales = result.evaluations, [], []
     for axis in range(dimension):
@@ -193,11 +193,12 @@ def _features(result: AdaptiveResult, members: np.ndarray) -> list[Hint]:
     for member in members:
         own = np.nonzero((result.panels.member == member) & (np.abs(result.panels.left) < 9.0))[0]
         width = result.panels.right[own] - result.panels.left[own]
-        k = int(np.argmin(width))
-        centre = float(0.5 * (result.panels.right[own[k]] + result.panels.left[own[k]]))
-        if width[k] < 0.4:
-            centre = 0.0 if abs(centre) < 2.0 * width[k] else centre
-            found.append((centre, float(width[k])))
+        narrow = own[width <= 1.5 * width.min()]
+        # The culprit sits in one of the equally narrow neighbours: take them together.
+        left, right = float(result.panels.left[narrow].min()), float(result.panels.right[narrow].max())
+        if width.min() < 0.4:
+            centre, span = 0.5 * (left + right), right - left
+            found.append((0.0 if abs(centre) < span else centre, span))
     distinct: list[Hint] = []
     for centre, width in sorted(found, key=lambda item: item[1]):
         if all(abs(centre - other) > 4.0 * max(width, scale) for other, scale in distinct):
@@ -218,8 +219,8 @@ def _fit(
     if given and (len(given) > 1 or given[0][1] == 0):
         return graded_panels(given, radius), 0
     kinks = [centre for centre, width in features if width < _KINK]
-    if kinks and given is None and len(kinks) <= 3:
-        return graded_panels([(c, 0.0 if w < _KINK else w) for c, w in features[:4]], radius), 0
+    if kinks and given is None and len(kinks) <= 3 and not _many_scales(result, members):
+        return graded_panels([(c, 0.0 if c == 0 and w < _KINK else 0.25 * w) for c, w in features[:4]], radius), 0
     centres = [0.0, *(centre for centre, _ in (given or features)[:4])]
     if features:
         centres.append(float(np.mean([centre for centre, _ in features])))
@@ -235,7 +236,16 @@ def _fit(
     # Exponential convergence err = exp(-C / h) fixes the step for the tolerance.
     gain = np.log(max(scores[best], 1e-15)) / np.log(max(0.03 * rtol, 1e-16))
     step = chosen.step * float(np.clip(gain, 0.4, 2.0))
-    return SinhRule(chosen.centre, chosen.steepness, step, radius), used
+    # Slices show only part of the range of scales; going beyond it costs the logarithm of the factor.
+    steepness = chosen.steepness * (300.0 if chosen.steepness > 30.0 and not given else 1.0)
+    return SinhRule(chosen.centre, steepness, step, radius), used
+
+
+def _many_scales(result: AdaptiveResult, members: np.ndarray) -> bool:
+    """Whether the narrowest panels differ widely among the slices: a transition of varying width, not a kink."""
+    width = np.full(result.value.shape[1], np.inf)
+    np.minimum.at(width, result.panels.member, result.panels.right - result.panels.left)
+    return bool(np.max(width[members]) > 300.0 * np.min(width[members]))
 
 
 def _with_nodes(centre: float, steepness: float, radius: float) -> SinhRule:
