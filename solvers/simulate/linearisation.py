@@ -39,6 +39,8 @@ def _value(instruction: Instruction, at: list[Array], leaves: Mapping[str, Array
             return np.asarray(BINARY[instruction.name].value(at[0], at[1]))
         case "call":
             return np.asarray(ELEMENTWISE[instruction.name].value(at[0]))
+        case "alias":
+            return at[-1]
         case "product":
             return multiply(instruction.name, at[0])
     return leaves[instruction.name]
@@ -50,12 +52,20 @@ def partial_derivative(instruction: Instruction, which: int, at: list[Array]) ->
         match instruction.kind:
             case "negate":
                 return -np.ones(())
+            case "alias":
+                return np.ones(())
             case "call":
                 return np.asarray(ELEMENTWISE[instruction.name].derivative(at[0]))
             case "binary":
                 pair = BINARY[instruction.name]
                 return np.asarray((pair.by_left, pair.by_right)[which](at[0], at[1]))
     raise TypeError(f"{instruction.kind} has no elementwise derivative")
+
+
+def _passed_on(instruction: Instruction) -> list[tuple[int, int]]:
+    """Number and place of each argument that a tangent goes through; an alias only has its body."""
+    arguments = list(enumerate(instruction.arguments))
+    return arguments[-1:] if instruction.kind == "alias" else arguments
 
 
 class Block(NamedTuple):
@@ -147,7 +157,7 @@ class Linearisation:
         if instruction.kind == "state":
             return seeds[instruction.name]
         total: Array | None = None
-        for which, place in enumerate(instruction.arguments):
+        for which, place in _passed_on(instruction):
             tangent = tangents[place]
             if tangent is None:
                 continue
@@ -175,7 +185,7 @@ class Linearisation:
         for place, instruction in enumerate(self._schedule.instructions):
             if instruction.kind == "state" and instruction.name == state:
                 blocks[place] = Block(np.ones(self._N), None)
-            for which, argument in enumerate(instruction.arguments):
+            for which, argument in _passed_on(instruction):
                 if argument in blocks:
                     term = self._term(instruction, which, blocks[argument])
                     blocks[place] = blocks[place].plus(term) if place in blocks else term

@@ -3,7 +3,8 @@
 Walking the syntax trees of a cell once gives a list of instructions in which every sub-expression
 that is written twice stands once.  Definitions, user functions and ``c'`` are followed to what they
 stand for, so ``W @ v`` and ``W @ (r*h)`` with ``v = r*h`` are one instruction, hence one field.
-Nothing is simplified: two products are the same field only if their trees are the same.
+Nothing is simplified: two products are the same field only if their trees are the same, up to the
+order of the two operands of + and of *.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from solvers.simulate.elementwise import ELEMENTWISE
 class Instruction:
     """One operation: what to do, by which name, on the results of which earlier instructions.
 
-    kind is "number", "parameter", "state", "bias", "input" (leaves), "negate", "binary", "call"
-    or "product"; name is the literal, the leaf's name, the operator, the function or the weight.
+    kind is "number", "parameter", "state", "bias", "input" (leaves), "negate", "binary", "call", "product" or
+    "alias" (a user function: the value of its last argument, the body); name is the literal, the leaf's name, the
+    operator, the function or the weight.
     """
 
     kind: str
@@ -89,7 +91,8 @@ class _Placer:
                 return self.put(Instruction("negate", "-", (self.place(inner, argument),)))
             case Binary(op=op, left=left, right=right):
                 places = (self.place(left, argument), self.place(right, argument))
-                return self.put(Instruction("binary", op, places))
+                # IEEE sums and products of two numbers commute exactly, so r*h and h*r are one instruction.
+                return self.put(Instruction("binary", op, tuple(sorted(places)) if op in "+*" else places))
             case Call(function=function, argument=inner):
                 return self.place_call(function, self.place(inner, argument))
             case Product(weight=weight, operand=inner):
@@ -116,9 +119,13 @@ class _Placer:
         return self.put(Instruction("parameter", name))
 
     def place_call(self, function: str, argument: int) -> int:
-        # A user function shadows nothing: the reader refuses one that is named like a built-in.
+        if function == "identity":
+            return argument
+        # A user function shadows nothing: the reader refuses one that is named like a built-in.  Its body is followed,
+        # but phi(h) stays another expression than the tanh(h) it may stand for.
         if function in self.cell.functions:
-            return self.place(self.cell.functions[function], argument)
+            body = self.place(self.cell.functions[function], argument)
+            return self.put(Instruction("alias", function, (argument, body)))
         if function not in ELEMENTWISE:
             raise KeyError(f"the simulator has no elementwise function named {function!r}")
         return self.put(Instruction("call", function, (argument,)))
@@ -156,16 +163,29 @@ def _has_product(node: Node) -> bool:
 
 
 def _fields(instructions: tuple[Instruction, ...], written: list[int]) -> tuple[Field, ...]:
-    """Fields sorted by how many products are nested in them, then as written."""
-    depth: list[int] = []
-    for instruction in instructions:
-        below = max((depth[place] for place in instruction.arguments), default=0)
-        depth.append(below + (instruction.kind == "product"))
+    """Always next the first one, as written, of those whose operand needs only fields that are already there."""
+    needed = _products_below(instructions)
+    waiting = list(dict.fromkeys(written))
     count: dict[str, int] = {}
-    fields = []
-    for place in sorted(dict.fromkeys(written), key=depth.__getitem__):
+    fields: list[Field] = []
+    while waiting:
+        there = {field.product for field in fields}
+        place = next(place for place in waiting if needed[place] <= there)
+        waiting.remove(place)
         weight = instructions[place].name
         count[weight] = count.get(weight, 0) + 1
         name = weight if count[weight] == 1 else f"{weight}.{count[weight]}"
         fields.append(Field(name, weight, instructions[place].arguments[0], place))
     return tuple(fields)
+
+
+def _products_below(instructions: tuple[Instruction, ...]) -> list[frozenset[int]]:
+    """Per instruction, the places of all products inside it, itself not counted."""
+    below: list[frozenset[int]] = []
+    for instruction in instructions:
+        inside: frozenset[int] = frozenset()
+        for argument in instruction.arguments:
+            own = {argument} if instructions[argument].kind == "product" else set()
+            inside |= below[argument] | own
+        below.append(inside)
+    return below

@@ -57,7 +57,7 @@ class UntiedMeasurement(Measurement):
 
     Rows: ``q[W]`` = gain^2 mean v^2 by field, ``q_total[d]`` = variance over units of the argument of a definition
     d = f(argument), ``Q[s]`` = mean s^2 and ``C_star[s]`` = mean s_a s_b by state, ``chi1`` = growth per step of the
-    mean square perturbation.
+    mean square perturbation, ``chi1_typical`` = the same from the mean logarithm, see `measure_untied`.
     """
 
     samples: tuple[UntiedSample, ...]
@@ -87,8 +87,10 @@ def measure_untied(
     quarters), or both are below 1e-12 of the starting moment.  If that has not happened by ``max_burn_in`` the
     window is measured all the same and the seed is reported as not settled.
 
-    chi1 = exp(mean over the window of log r(t)), where r(t) is the mean of |d(t+1)|^2 / |d(t)|^2 over ``tangents``
-    columns d, (S, N) each, which start with random signs and are rescaled to equal length before each step.
+    With r(t) the mean of |d(t+1)|^2 / |d(t)|^2 over ``tangents`` columns d, (S, N) each, which start with random
+    signs and are rescaled to equal length before each step, chi1 is the mean of r over the window (the growth of the
+    mean square) and chi1_typical = exp(mean log r).  The second is lower by half the variance of r, which is of order
+    1/N but many times its standard error in gated cells (1.6 % at N = 300 in one that is critical).
 
     A mean square state above 1e6 times its start, or one that is not finite, is reported as diverged.  The result
     depends on ``seed`` only, not on the executor or the order of its workers.
@@ -267,7 +269,9 @@ def _averages(measured: list[dict[str, float]]) -> dict[str, float]:
     names = [name for name in measured[0] if name != "log growth" and not name.startswith("share")]
     values = {name: float(np.mean([step[name] for step in measured])) for name in names}
     with np.errstate(all="ignore"):
-        values["chi1"] = float(np.exp(np.mean([step["log growth"] for step in measured])))
+        logs = np.array([step["log growth"] for step in measured])
+        values["chi1"] = float(np.mean(np.exp(logs)))
+        values["chi1_typical"] = float(np.exp(np.mean(logs)))
     return values
 
 
