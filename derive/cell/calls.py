@@ -30,7 +30,7 @@ def check_function(source: Source, call: Call, functions: Iterable[str], kinds: 
     known = [*own, *BUILTIN_FUNCTIONS]
     add = f'Add  {name} = "..."  in x under [functions] to define it.'
     mend = join(foreign_characters(name), did_you_mean(name, known), add)
-    raise source.error(f"unknown function `{name}`", span, f"The functions are {', '.join(known)}.", mend)
+    raise source.error(f"unknown function `{name}`", span, f"The functions are {', '.join([*own[:8], *BUILTIN_FUNCTIONS])}.", mend)
 
 
 def join(*sentences: str) -> str:

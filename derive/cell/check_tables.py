@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from derive.cell.arithmetic import ARITHMETIC_FUNCTIONS, evaluate, names_in
 from derive.cell.calls import check_function, join
 from derive.cell.declarations import Declarations
-from derive.cell.dependencies import first_cycle
+from derive.cell.dependencies import circle_text, first_cycle
 from derive.cell.expression import Call, Name, Next, Node, Product, walk
 from derive.cell.functions import BUILTIN_FUNCTIONS
 from derive.cell.names import did_you_mean
@@ -34,7 +34,7 @@ def check_tables(source: Source, declared: Declarations, kinds: Mapping[str, str
     for name in declared.latex:
         if name not in kinds:
             raise source.error(
-                f"`{name}` is not a name of this cell",
+                f"`{name[:60]}` is not a name of this cell",
                 declared.latex_spans[name],
                 "The table [latex] says how the names of the cell print.",
                 did_you_mean(name, kinds) or "Remove the line.",
@@ -71,7 +71,7 @@ def _check_recursion(source: Source, declared: Declarations) -> None:
     cycle = first_cycle(uses)
     if cycle:
         raise source.error(
-            f"the function `{cycle[0]}` needs itself: {' -> '.join(cycle)}",
+            f"the function `{cycle[0]}` needs itself: {circle_text(cycle)}",
             declared.spans[cycle[0]],
             "Functions are not circular.",
             "Write one of them out.",

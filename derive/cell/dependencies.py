@@ -21,6 +21,12 @@ def first_cycle(uses: Mapping[str, Sequence[str]]) -> list[str]:
     return []
 
 
+def circle_text(cycle: Sequence[str]) -> str:
+    """``a -> b -> a``, with dots in the middle of a long one."""
+    shown = cycle if len(cycle) <= 8 else [*cycle[:4], "...", *cycle[-3:]]
+    return " -> ".join(shown)
+
+
 def check_dependencies(source: Source, equations: Sequence[Equation], functions: Mapping[str, Node]) -> None:
     """Refuse circular equations, and equations that grow too large when written out."""
     by_key = {_key(equation): equation for equation in equations}
@@ -62,7 +68,7 @@ def _circular(source: Source, cycle: Sequence[str], by_key: Mapping[str, Equatio
     links = []
     for user, used in zip(circle, [*circle[1:], circle[0]], strict=True):
         links.append(next((node, product) for key, node, product in _uses(by_key[user]) if key == used))
-    path = " -> ".join([*circle, circle[0]])
+    path = circle_text([*circle, circle[0]])
     for node, product in links:
         if product is not None:
             return source.error(

@@ -13,15 +13,13 @@ from derive.cell.expression import Node, Number, Span
 from derive.cell.grammar import parse_expression
 from derive.cell.places import Path, Place, TooDeepError, find_places
 from derive.cell.source import Passage, Source
+from derive.cell.tokens import MAX_EXPONENT, MAX_LITERAL
 from derive.errors import CellError
 
 MAX_BYTES = 1_000_000
 
 #: Dots in one line: the standard library's reader takes time quadratic in the parts of a key.
 MAX_DOTS = 64
-
-#: Largest and smallest magnitude of a number, as powers of ten.
-_MAX_POWER = 300
 
 
 @dataclass(frozen=True)
@@ -75,12 +73,19 @@ class Document:
             )
         # Magnitude first: the Fraction of 1e999999999 would fill the memory.
         power = value.adjusted() if isinstance(value, Decimal) else int(abs(value).bit_length() * 0.30103)
-        if value != 0 and abs(power) >= _MAX_POWER:
+        if value != 0 and abs(power) >= MAX_EXPONENT:
             raise self.source.error(
                 f"`{'.'.join(path)}` is out of range",
                 span,
-                f"Numbers lie between 1e-{_MAX_POWER} and 1e{_MAX_POWER}.",
+                f"Numbers lie between 1e-{MAX_EXPONENT} and 1e{MAX_EXPONENT}.",
                 "Change the unit.",
+            )
+        if isinstance(value, Decimal) and len(value.as_tuple().digits) > MAX_LITERAL:
+            raise self.source.error(
+                f"`{'.'.join(path)}` has {len(value.as_tuple().digits)} digits",
+                span,
+                f"A number has at most {MAX_LITERAL} digits.",
+                "Round it; double precision has 16 digits.",
             )
         return Fraction(value) if value != 0 else Fraction(0)
 

@@ -13,13 +13,22 @@ from derive.cell.source import Passage
 from derive.cell.spec import Equation
 from derive.cell.tokens import Token, tokenize
 
-MAX_EQUATIONS = 300
+#: Equations, and characters of all together.
+MAX_EQUATIONS, MAX_TEXT = 300, 200_000
 
 _LEFT_RULE = "Left of `=` stands a name, name' (the next state), dname/dt or tau*dname/dt (the flow)."
 
 
 def read_equations(passage: Passage) -> tuple[Equation, ...]:
     """All equations of the text, in its order."""
+    if len(passage.text) > MAX_TEXT:
+        raise passage.error(
+            f"equations of {len(passage.text)} characters",
+            0,
+            1,
+            f"All equations together have at most {MAX_TEXT} characters.",
+            "Simplify the cell.",
+        )
     lines = _logical_lines(passage)
     if not lines:
         raise passage.error(
