@@ -300,6 +300,7 @@ TABLE_RULES = {
     ),
     "unbalanced latex": (GOOD + "[weights]\nW = 1\n[latex]\nW = 'W_{h'\n", 5, 6, "unbalanced", "Close"),
     "no equations": ("name = 'a'\n", 1, 8, "`equations` is missing", "equations ="),
+    "equations below a table": ("[weights]\nW = 1\n" + GOOD, 3, 1, "stands under [weights]", "before the first"),
     "equations not text": ("equations = 3\n", 1, 13, "not text", "equations ="),
     "name with a slash": ("name = '../a'\n" + GOOD, 1, 8, "file name", "my-cell"),
     "not TOML": (GOOD + "[weights]\nW = sigma\n", 3, 5, "Invalid value", "quotation marks"),

@@ -21,7 +21,7 @@ from derive.errors import CellError
 LARGEST, SMALLEST, MAX_POWER = 1e300, 1e-300, 64.0
 
 #: Nodes and levels of an equation with its definitions and functions written out; nodes visited in all.
-MAX_EXPANDED, MAX_LEVELS, MAX_VISITS = 20_000, 300, 60_000
+MAX_EXPANDED, MAX_LEVELS, MAX_VISITS = 20_000, 150, 60_000
 
 #: Levels of this walk itself, functions entered; each takes a few frames of Python's stack.
 MAX_DESCENT = 150

@@ -30,7 +30,8 @@ def check_function(source: Source, call: Call, functions: Iterable[str], kinds: 
     known = [*own, *BUILTIN_FUNCTIONS]
     add = f'Add  {name} = "..."  in x under [functions] to define it.'
     mend = join(foreign_characters(name), did_you_mean(name, known), add)
-    raise source.error(f"unknown function `{name}`", span, f"The functions are {', '.join([*own[:8], *BUILTIN_FUNCTIONS])}.", mend)
+    listed = ", ".join([*own[:8], *BUILTIN_FUNCTIONS])
+    raise source.error(f"unknown function `{name}`", span, f"The functions are {listed}.", mend)
 
 
 def join(*sentences: str) -> str:

@@ -115,6 +115,13 @@ def _entries(document: Document, table: str, kind: str, found: Declarations) -> 
     """Key as written, name in normal form, and value; registers the name."""
     for key, value in _table(document, table).items():
         name, span = normal(key), document.key_span(table, key)
+        if key == "equations" and key not in document.data:
+            raise document.source.error(
+                f"`equations` stands under [{table}]",
+                span,
+                "In TOML every line below a [table] belongs to it.",
+                "Move the equations before the first [table].",
+            )
         wrong = objection(name)
         if wrong and table == "functions" and name.isidentifier() and wrong[0].endswith("function"):
             wrong = (f"`{name}` is a built-in function", "Built-in functions cannot be redefined.", wrong[2])
