@@ -85,7 +85,7 @@ class SinhRule:
 
         top = band(0.92, 1.0)
         decay = np.maximum(top / band(0.78, 0.86), (band(0.96, 1.0) / band(0.9, 0.94)) ** (0.14 / 0.06))
-        return np.asarray(10.0 * top * np.minimum(decay, 1.0) ** 3)
+        return np.asarray(10.0 * top * np.minimum(decay, 1.0) ** 4)
 
     def refined(self, marginal: np.ndarray, goal: np.ndarray) -> SinhRule:
         size = np.maximum(np.abs(marginal * self.weights).sum(axis=1), 1e-300)

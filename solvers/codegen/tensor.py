@@ -44,12 +44,14 @@ def tensor_average(
     radius = float(np.sqrt(2.0 * np.log(1.0 / max(rtol, 1e-15))) + 1.2)
     rules, scales, used = _start(f, dimension, rtol, hints, radius)
     best: tuple[np.ndarray, np.ndarray] | None = None
+    fill = 1.0  # share of the product nodes that lies in the ball
     for _ in range(_ROUNDS):
         cost = float(np.prod([float(rule.nodes.size) for rule in rules]))
-        if best is not None and used + cost > max_evaluations:
+        if best is not None and used + fill * cost > max_evaluations:
             break
         sums = _apply(f, rules, radius)
         used += sums.evaluations
+        fill = sums.evaluations / cost
         if not np.all(np.isfinite(sums.size)):
             bad = ~np.isfinite(sums.size)
             return np.where(bad, np.nan, sums.value), np.where(bad, np.inf, sums.size), used, scales
@@ -228,14 +230,18 @@ def _fit(
         centres += [-1.0, -0.5, 0.5, 1.0]
     steep = np.array(_STEEPNESS if not given else [*_STEEPNESS, 1.0 / given[0][1]])
     candidates = [(c, s) for c in dict.fromkeys(centres) for s in steep]
-    rules = [_with_nodes(c, s, radius) for c, s in candidates]
-    scores, used = _scores(sliced, members, result, rules)
-    # A transition at the origin is commoner than one that merely scores a little better elsewhere.
-    best = int(np.argmin(scores * np.array([0.1 if c == 0 else 1.0 for c, _ in candidates])))
-    chosen = rules[best]
+    coarse, fine = ([_with_nodes(c, s, radius, n) for c, s in candidates] for n in (_PROBE_NODES // 2, _PROBE_NODES))
+    scores, used = _scores(sliced, members, result, coarse + fine)
+    scores = np.maximum(scores.reshape(2, -1), 1e-15)
+    # Easy integrands saturate the finer probe, hard ones the coarser: rank by both.  A transition at the origin is
+    # commoner than one that merely scores a little better elsewhere.
+    handicap = np.array([0.01 if c == 0 else 1.0 for c, _ in candidates])
+    best = int(np.argmin(scores[0] * scores[1] * handicap))
+    saturated = scores[1, best] < 1e-13
+    chosen, score = (coarse[best], scores[0, best]) if saturated else (fine[best], scores[1, best])
     # Exponential convergence err = exp(-C / h) fixes the step for the tolerance.
-    gain = np.log(max(scores[best], 1e-15)) / np.log(max(0.03 * rtol, 1e-16))
-    step = chosen.step * float(np.clip(gain, 0.4, 2.0))
+    gain = np.log(min(score, 0.1)) / np.log(max(0.003 * rtol, 1e-16))
+    step = chosen.step * float(np.clip(gain, 0.4, 1.3))
     # Slices show only part of the range of scales; going beyond it costs the logarithm of the factor.
     steepness = chosen.steepness * (300.0 if chosen.steepness > 30.0 and not given else 1.0)
     return SinhRule(chosen.centre, steepness, step, radius), used
@@ -248,9 +254,9 @@ def _many_scales(result: AdaptiveResult, members: np.ndarray) -> bool:
     return bool(np.max(width[members]) > 300.0 * np.min(width[members]))
 
 
-def _with_nodes(centre: float, steepness: float, radius: float) -> SinhRule:
+def _with_nodes(centre: float, steepness: float, radius: float, count: int) -> SinhRule:
     span = np.arcsinh(0.5 * steepness * (radius - centre)) + np.arcsinh(0.5 * steepness * (radius + centre))
-    return SinhRule(centre, steepness, float(span / _PROBE_NODES), radius)
+    return SinhRule(centre, steepness, float(span / count), radius)
 
 
 def _scores(
