@@ -157,7 +157,7 @@ def sample_untied(
             settled = has_settled(history[1:], history[0])
             check *= 2
     burn_in = len(history) - 1
-    measured = []
+    measured: list[dict[str, float]] = []
     while len(measured) < window and not replicas.diverged:
         measured.append(replicas.step())
     if replicas.diverged:
