@@ -13,7 +13,7 @@ import numpy as np
 import sympy as sp
 
 from derive.errors import SizeError
-from derive.gaussian.average import Law
+from derive.gaussian.average import Average, Law
 from derive.theory import System
 from solvers.averages import Evaluator, Values
 
@@ -34,8 +34,9 @@ class Equations:
     """``x -> G(x)`` on the feedback unknowns of a system at given parameter values."""
 
     def __init__(self, system: System, law: Law, evaluator: Evaluator, parameters: Values) -> None:
-        self.system, self.evaluator, self.parameters = system, evaluator, dict(parameters)
-        graph = {symbol: system.dependencies(symbol, law) for symbol in system.equations}
+        self.evaluator, self.parameters = evaluator, dict(parameters)
+        self.system = share_common_factors(system, law)
+        graph = {symbol: self.system.dependencies(symbol, law) for symbol in self.system.equations}
         self.feedback = feedback_set(graph)
         self.order = _topological(graph, set(self.feedback))
 
@@ -56,6 +57,32 @@ class Equations:
             np.array([estimate.value for estimate in image]),
             np.array([estimate.error + carried * abs(estimate.value) for estimate in image]),
         )
+
+
+def share_common_factors(system: System, law: Law) -> System:
+    """Give a name to an average that several unknowns are multiples of, so that they count as one unknown.
+
+    q_1 = s_1^2 E[h^2] and q_2 = s_2^2 E[h^2] become two multiples of one new unknown.
+    """
+    splits = {symbol: _split_constant(right, system) for symbol, right in system.equations.items()}
+    cores = [core for _, core in splits.values() if core.has(Average)]
+    shared = {
+        core: sp.Symbol(f"shared[{number}]", nonnegative=True)
+        for number, core in enumerate(dict.fromkeys(core for core in cores if cores.count(core) > 1))
+        if all(symbol.is_nonnegative for symbol, (_, own) in splits.items() if own == core)
+    }
+    equations = {
+        symbol: factor * shared[core] if core in shared else system.equations[symbol]
+        for symbol, (factor, core) in splits.items()
+    }
+    return System(equations | {symbol: core for core, symbol in shared.items()}, system.names)
+
+
+def _split_constant(right: sp.Expr, system: System) -> tuple[sp.Expr, sp.Expr]:
+    """Factor out what holds neither averages nor unknowns."""
+    factors = sp.Mul.make_args(right)
+    constant = [f for f in factors if not f.has(Average) and not f.free_symbols & set(system.equations)]
+    return sp.Mul(*constant), sp.Mul(*[f for f in factors if f not in constant])
 
 
 def feedback_set(graph: Mapping[sp.Symbol, frozenset[sp.Symbol]]) -> tuple[sp.Symbol, ...]:

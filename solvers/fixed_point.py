@@ -18,7 +18,7 @@ from solvers.result import CONVERGED, FixedPoint, FixedPoints
 SCAN_RTOL = 1e-7
 """Accuracy of averages while searching; every solution is finished at the accuracy asked for."""
 
-STARTS = 48
+STARTS = 32
 LARGEST = 1e8
 
 
