@@ -6,13 +6,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from scipy import optimize
 
 from derive.cell import load, parse_cell, resolve
+from derive.errors import AnsatzError
 from solvers.simulate import (
     Network,
     eigenvalues,
     measure_static,
     newton_from,
+    plant,
     relax,
     singular_values,
     sites_of,
@@ -71,6 +74,47 @@ def test_newton_finds_an_unstable_point_that_relaxation_leaves():
     assert zero.converged
     assert zero.Q["h"] < 1e-20
     assert spectral_radius(eigenvalues(network.jacobian(zero.state))) == pytest.approx(2.0, abs=0.4)
+
+
+def test_a_planted_unstable_solution_is_exact_and_has_the_outlier_of_its_own_branch():
+    # Lower branch near its fold: det(1 - A(lambda)) = 0 at 0.2745, outside a support that ends at 0.108.
+    g, alpha, beta = 4.0, 10.0, 2.0
+    q_r = lambda q: gauss(lambda x: np.tanh(x) ** 2, q)  # noqa: E731
+    gate = lambda q: gauss(lambda x: (1 + np.exp(beta - alpha * x)) ** -2.0, q)  # noqa: E731
+    q_h = optimize.brentq(lambda q: g**2 * q_r(q) * gate(q_r(q)) - q, 0.005, 0.5)
+
+    def columns(network):
+        u_h, u_z, u_r = network.rng.standard_normal((3, network.N)) * np.sqrt([[q_h], [q_r(q_h)], [q_r(q_h)]])
+        return {"h": u_h, "z": u_z, "r": u_r, "J_h": u_h, "J_z": u_z, "J_r": u_r}
+
+    cell = load("gated-rnn")
+    settings = resolve(cell, {"g_h": g, "alpha_r": alpha, "beta_r": beta, "alpha_z": 0.0})
+    found = measure_static(cell, settings, N=300, seeds=3, planted=columns)
+    assert found.converged, str(found)
+    assert all(sample.point.displacement < 1e-8 for sample in found.samples)
+    assert found["spectral_abscissa"].mean == pytest.approx(0.2745, abs=0.08)
+    assert all(np.sort(sample.eigenvalues.real)[-2] < 0.16 for sample in found.samples)
+
+
+def test_planting_serves_nested_and_shared_products_and_refuses_haar():
+    text = """
+    equations = "h' = tanh(W @ (b*(V @ h)) + W @ h)"
+    [weights]
+    V = 1.2
+    W = { gain = 2.5, ensemble = "gaussian" }
+    [biases]
+    b = { mean = 1, std = 1 }
+    """
+    network = drawn(parse_cell(text), {})
+    columns = dict(zip(("W", "W.2", "V"), network.random_state() * np.ones((3, 1)), strict=True))
+    columns = {name: column + 0.3 * network.random_state()[0] for name, column in columns.items()}
+    columns["h"] = np.tanh(columns["W"] + columns["W.2"])
+    point = plant(network, columns)
+    assert point.converged
+    assert point.displacement < 1e-8
+    haar = drawn(parse_cell(text.replace("gaussian", "haar")), {})
+    with pytest.raises(AnsatzError, match="only Gaussian"):
+        plant(haar, columns)
 
 
 def test_failures_say_what_was_reached():

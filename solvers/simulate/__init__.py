@@ -1,17 +1,18 @@
 """Finite networks: they evaluate a cell's parsed equations with drawn matrices and know no theory.
 
-    network = Network(load("..."), settings, N=1000, rng=np.random.default_rng(0))
-    step = network.evaluate(state)              # new state and every field, by name
-    network.jacobian(state), network.jvp(state, direction)
-    relax(network, state), newton_from(network, state)
-    measure_static(cell, settings, N=1000, seeds=8)
-    measure_untied(cell, settings, N=1000, seeds=8)
+network = Network(load("..."), settings, N=1000, rng=np.random.default_rng(0))
+step = network.evaluate(state)              # new state and every field, by name
+network.jacobian(state), network.jvp(state, direction)
+relax(network, state), newton_from(network, state), plant(network, sites)
+measure_static(cell, settings, N=1000, seeds=8)
+measure_untied(cell, settings, N=1000, seeds=8)
 """
 
 from solvers.simulate.fixed_point import FixedPoint, newton_from, relax, velocity
 from solvers.simulate.linearisation import Linearisation
 from solvers.simulate.measurement import Measurement, Row
 from solvers.simulate.network import Network, Step
+from solvers.simulate.planted import plant
 from solvers.simulate.spectra import eigenvalues, singular_values, spectral_abscissa, spectral_radius
 from solvers.simulate.static import StaticMeasurement, StaticSample, measure_static, sample_static, sites_of
 from solvers.simulate.untied import UntiedMeasurement, UntiedSample, measure_untied, sample_untied
@@ -31,6 +32,7 @@ __all__ = [
     "measure_static",
     "measure_untied",
     "newton_from",
+    "plant",
     "relax",
     "sample_static",
     "sample_untied",

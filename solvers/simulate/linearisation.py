@@ -17,15 +17,23 @@ from solvers.simulate.schedule import Instruction, Schedule
 Multiply = Callable[[str, Array], Array]
 
 
-def evaluate_instructions(schedule: Schedule, leaves: Mapping[str, Array], multiply: Multiply) -> list[Array]:
+def evaluate_instructions(
+    schedule: Schedule,
+    leaves: Mapping[str, Array],
+    multiply: Multiply,
+    prescribed: Mapping[int, Array] | None = None,
+) -> list[Array]:
     """Result of every instruction, in order.
 
-    leaves holds the arrays of states, biases, inputs and parameters by name; multiply(weight, v) is W @ v.
+    leaves holds the arrays of states, biases, inputs and parameters by name; multiply(weight, v) is W @ v;
+    prescribed replaces the results of some instructions, by place.
     """
     values: list[Array] = []
+    given = prescribed or {}
     with np.errstate(all="ignore"):  # overflow ends in inf or nan, which the callers test for
-        for instruction in schedule.instructions:
-            values.append(_value(instruction, [values[place] for place in instruction.arguments], leaves, multiply))
+        for place, instruction in enumerate(schedule.instructions):
+            at = [values[argument] for argument in instruction.arguments]
+            values.append(given[place] if place in given else _value(instruction, at, leaves, multiply))
     return values
 
 

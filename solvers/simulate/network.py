@@ -156,19 +156,27 @@ class Network:
         """Jacobian at state (S, N) times direction, (S, N) or (S, N, M)."""
         return self.linearise(state, inputs).jvp(np.asarray(direction, dtype=float))
 
+    def operands_given(self, state: Array, fields: Mapping[str, Array]) -> dict[str, Array]:
+        """The operands v, (N,) by field name, that units would have at state (S, N) if the fields u were as given."""
+        given = {field.product: np.asarray(fields[field.name], dtype=float) for field in self.schedule.fields}
+        values = self._values(self._checked(state), None, given)
+        return {field.name: np.broadcast_to(values[field.operand], (self.N,)) for field in self.schedule.fields}
+
     def _checked(self, state: Array) -> Array:
         state = np.asarray(state, dtype=float)
         if state.ndim not in (2, 3) or state.shape[:2] != (len(self.states), self.N):
             raise ValueError(f"a state has shape ({len(self.states)}, {self.N}) or one more axis; got {state.shape}")
         return state
 
-    def _values(self, state: Array, inputs: Inputs | None) -> list[Array]:
+    def _values(
+        self, state: Array, inputs: Inputs | None, prescribed: Mapping[int, Array] | None = None
+    ) -> list[Array]:
         stacked = state.ndim == 3
         leaves: dict[str, Array] = {name: np.asarray(value) for name, value in self.settings.parameters.items()}
         leaves |= dict(zip(self.states, state, strict=True))
         for name, drawn in (self.biases | self.inputs | dict(inputs or {})).items():
             leaves[name] = drawn[:, None] if stacked and drawn.ndim == 1 else drawn
-        return evaluate_instructions(self.schedule, leaves, self._multiply)
+        return evaluate_instructions(self.schedule, leaves, self._multiply, prescribed)
 
     def _multiply(self, name: str, operand: Array) -> Array:
         if operand.ndim == 0:  # W @ (something without units) is W times a constant vector

@@ -15,9 +15,11 @@ from solvers.simulate.elementwise import Array
 from solvers.simulate.fixed_point import FixedPoint, newton_from, relax
 from solvers.simulate.measurement import Measurement, rows_from
 from solvers.simulate.network import Network
+from solvers.simulate.planted import plant
 from solvers.simulate.spectra import eigenvalues, spectral_abscissa, spectral_radius
 
-SiteDraw = Callable[[Network], Array]
+StateDraw = Callable[[Network], Array]
+SiteDraw = Callable[[Network], Mapping[str, Array]]
 Sites = dict[str, Array]
 
 
@@ -59,7 +61,8 @@ def measure_static(
     seeds: int,
     seed: int = 0,
     scale: float = 1.0,
-    start: SiteDraw | None = None,
+    start: StateDraw | None = None,
+    planted: SiteDraw | None = None,
     spectra: bool = True,
     tolerance: float = 1e-10,
     max_steps: int = 3000,
@@ -69,7 +72,8 @@ def measure_static(
 
     Without ``start`` the dynamics relax from a random state of standard deviation ``scale``, which finds stable
     solutions.  With ``start`` (network -> state (S, N), to be drawn with ``network.rng``) Newton searches from
-    that state, which also finds unstable ones; the branch is then the caller's to check.  The result depends on
+    that state, which also finds some unstable ones; the branch is then the caller's to check.  With ``planted``
+    (network -> columns by name) the weights are conditioned on that solution, see `plant`.  The result depends on
     ``seed`` only, not on the executor or the order of its workers.
     """
     work = partial(
@@ -79,6 +83,7 @@ def measure_static(
         N,
         scale=scale,
         start=start,
+        planted=planted,
         spectra=spectra,
         tolerance=tolerance,
         max_steps=max_steps,
@@ -103,14 +108,17 @@ def sample_static(
     sequence: np.random.SeedSequence,
     *,
     scale: float = 1.0,
-    start: SiteDraw | None = None,
+    start: StateDraw | None = None,
+    planted: SiteDraw | None = None,
     spectra: bool = True,
     tolerance: float = 1e-10,
     max_steps: int = 3000,
 ) -> StaticSample:
     """One network from one seed: its fixed point, spectrum and site measure."""
     network = Network(cell, settings, N, np.random.default_rng(sequence))
-    if start is None:
+    if planted is not None:
+        point = plant(network, planted(network), tolerance=tolerance)
+    elif start is None:
         point = relax(network, network.random_state(scale), tolerance=tolerance, max_steps=max_steps)
     else:
         point = newton_from(network, start(network), tolerance=tolerance)

@@ -90,7 +90,7 @@ def measure_untied(
     With r(t) the mean of |d(t+1)|^2 / |d(t)|^2 over ``tangents`` columns d, (S, N) each, which start with random
     signs and are rescaled to equal length before each step, chi1 is the mean of r over the window (the growth of the
     mean square) and chi1_typical = exp(mean log r).  The second is lower by half the variance of r, which is of order
-    1/N but many times its standard error in gated cells (1.6 % at N = 300 in one that is critical).
+    1/N but many times its standard error in cells with gates (1.6 % at N = 300 in one that is critical).
 
     A mean square state above 1e6 times its start, or one that is not finite, is reported as diverged.  The result
     depends on ``seed`` only, not on the executor or the order of its workers.
