@@ -105,6 +105,8 @@ class Network:
 
     def _draw_weight(self, name: str) -> Array:
         gain = self.settings.gains[name]
+        if gain == 0:  # inputs that are switched off should not cost the drawing of a matrix each step
+            return np.zeros((self.N, self.N), dtype=self.precision)
         matrix = self.rng.standard_normal((self.N, self.N), dtype=self.precision)
         if self.settings.ensembles[name] == "haar":
             return gain * _orthogonal(matrix)
