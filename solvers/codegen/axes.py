@@ -83,9 +83,9 @@ class SinhRule:
             inside = (frequency >= low) & (frequency <= high)
             return np.asarray(np.maximum(spectrum[:, inside].max(axis=1), 1e-300))
 
-        top = band(0.92, 1.0)
-        decay = np.maximum(top / band(0.78, 0.86), (band(0.96, 1.0) / band(0.9, 0.94)) ** (0.14 / 0.06))
-        return np.asarray(10.0 * top * np.minimum(decay, 1.0) ** 4)
+        top = band(0.94, 1.0)
+        decay = np.minimum(top / band(0.84, 0.88), 1.0)
+        return np.asarray(10.0 * top * decay**3)
 
     def refined(self, marginal: np.ndarray, goal: np.ndarray) -> SinhRule:
         size = np.maximum(np.abs(marginal * self.weights).sum(axis=1), 1e-300)

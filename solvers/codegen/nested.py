@@ -16,16 +16,33 @@ def nested_average(
     rtol: float,
     atol: float,
     hints: list[list[tuple[float, float]] | None],
-    scales: list[float],
     magnitude: np.ndarray,
     max_evaluations: float,
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    """Value and error ``(m,)`` and evaluations: adaptive over one axis, with an adaptive average at each of its nodes.
+    """Value and error ``(m,)`` and evaluations of nested integration, done in both orders.
 
-    The axis with the narrower scale is the inner one.  magnitude ``(m,)`` is a rough size of the averages, which
-    sets the absolute tolerance of the inner ones.  Errors of the inner averages are averaged into the result.
+    Between two jumps the integrand may be non-zero on a window too narrow for any node at some outer positions; the
+    two orders miss different windows, so their disagreement counts as error.  magnitude ``(m,)`` is a rough size of
+    the averages, which sets the absolute tolerance of the inner ones.
     """
-    inner = int(np.argmin(scales))
+    first, error, used = _ordered(f, rtol, atol, hints, 0, magnitude, 0.5 * max_evaluations)
+    second, other, more = _ordered(f, rtol, atol, hints, 1, magnitude, max_evaluations - used)
+    better = other < error
+    total = np.where(better, other, error) + np.abs(first - second)
+    bad = ~np.isfinite(total)
+    return np.where(bad, np.nan, np.where(better, second, first)), np.where(bad, np.inf, total), used + more
+
+
+def _ordered(
+    f: Callable[[np.ndarray], np.ndarray],
+    rtol: float,
+    atol: float,
+    hints: list[list[tuple[float, float]] | None],
+    inner: int,
+    magnitude: np.ndarray,
+    max_evaluations: float,
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Adaptive over one axis, with an adaptive average over the inner axis at each of its nodes."""
     outer = 1 - inner
     m = magnitude.size
     floor = _INNER_SHARE * np.maximum(atol, rtol * magnitude)

@@ -63,7 +63,7 @@ def gaussian_average(
     rtol: float = 1e-11,
     atol: float = 0.0,
     hints: Sequence[Sequence[Hint] | None] | None = None,
-    max_evaluations: float = 3e7,
+    max_evaluations: float = 6e7,
 ) -> Average:
     """Average m integrands at once over ``dimension`` independent standard normals.
 
@@ -162,12 +162,12 @@ def _product(
 ) -> Average:
     """Product rule first; if it fails, nested adaptive integration (d = 2) or Sobol points, whichever errs less."""
     share = _TENSOR_SHARE if dimension == 2 else 1.0
-    value, error, used, scales = tensor_average(f, dimension, rtol, atol, hints, share * limit)
+    value, error, used = tensor_average(f, dimension, rtol, atol, hints, share * limit)
     best = _average(value, error, rtol, atol, used, "tensor")
     if best.converged or not np.all(np.isfinite(value)):
         return best
     if dimension == 2:
-        value, error, more = nested_average(f, rtol, atol, hints, scales, np.abs(value), limit - used)
+        value, error, more = nested_average(f, rtol, atol, hints, np.abs(value), limit - used)
         other = _average(value, error, rtol, atol, used + more, "adaptive")
     else:
         value, error, more = sobol_average(f, dimension, rtol, atol, min(limit - used, _SAMPLES))

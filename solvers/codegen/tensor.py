@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from solvers.codegen.adaptive import AdaptiveIntegrator, AdaptiveResult, panels_from_edges, start_edges
+from solvers.codegen.adaptive import LIMIT, AdaptiveIntegrator, AdaptiveResult, panels_from_edges, start_edges
 from solvers.codegen.axes import AxisRule, SinhRule, graded_panels
 from solvers.codegen.rules import ROUNDOFF
 
@@ -16,9 +16,10 @@ Hint = tuple[float, float]
 
 _SLICES = 8
 _SEED = 71
+_SLICE_RTOL = 1e-13
 _PROBE_NODES = 64
 _STEEPNESS = (0.3, 0.6, 1.0, 1.6, 2.5, 4.0, 6.5, 10.0, 18.0, 32.0, 100.0, 320.0, 1e3, 1e4, 1e6)
-_KINK = 1e-5  # slice panels bisected below this width mark a kink or jump
+_ZOOM_POINTS = 65
 _CHUNK = 2_000_000
 _MAX_RADIUS = 38.0
 _ROUNDS = 40
@@ -35,14 +36,14 @@ class _Sums:
 
 def tensor_average(
     f: Function, dimension: int, rtol: float, atol: float, hints: list[list[Hint] | None], max_evaluations: float
-) -> tuple[np.ndarray, np.ndarray, int, list[float]]:
-    """Value and error ``(m,)``, evaluations, and the narrowest scale seen along each axis.
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Value and error ``(m,)`` and the number of evaluations.
 
     Refines the axes above their share of the error until the tolerance is met or the next rule would exceed
     ``max_evaluations``.  A non-finite integrand inside the ball of nodes gives value nan and error inf.
     """
     radius = float(np.sqrt(2.0 * np.log(1.0 / max(rtol, 1e-15))) + 1.2)
-    rules, scales, used = _start(f, dimension, rtol, hints, radius)
+    rules, used = _start(f, dimension, rtol, hints, radius)
     best: tuple[np.ndarray, np.ndarray] | None = None
     fill = 1.0  # share of the product nodes that lies in the ball
     for _ in range(_ROUNDS):
@@ -54,14 +55,14 @@ def tensor_average(
         fill = sums.evaluations / cost
         if not np.all(np.isfinite(sums.size)):
             bad = ~np.isfinite(sums.size)
-            return np.where(bad, np.nan, sums.value), np.where(bad, np.inf, sums.size), used, scales
+            return np.where(bad, np.nan, sums.value), np.where(bad, np.inf, sums.size), used
         tolerance = np.maximum(atol, rtol * np.abs(sums.value))
         errors = np.array([rule.error(marginal) for rule, marginal in zip(rules, sums.marginals, strict=True)])
         error = errors.sum(axis=0) + sums.shell + ROUNDOFF * sums.size
         if best is None or np.sum(error) < np.sum(best[1]):
             best = sums.value, error
         if np.all(error <= tolerance):
-            return sums.value, error, used, scales
+            return sums.value, error, used
         goal = np.maximum(tolerance, 2.0 * ROUNDOFF * sums.size) / (2.0 * dimension)
         refine = (errors > goal).any(axis=1)
         grow = bool((sums.shell > 0.2 * tolerance).any()) and radius < _MAX_RADIUS
@@ -75,7 +76,7 @@ def tensor_average(
             radius = min(radius + 1.0 if radius < 12.0 else 1.25 * radius, _MAX_RADIUS)
             rules = [rule.extended(radius) for rule in rules]
     assert best is not None
-    return best[0], best[1], used, scales
+    return best[0], best[1], used
 
 
 def _apply(f: Function, rules: list[AxisRule], radius: float) -> _Sums:
@@ -162,7 +163,7 @@ def _outer(factors: list[np.ndarray]) -> np.ndarray:
 
 def _start(
     f: Function, dimension: int, rtol: float, hints: list[list[Hint] | None], radius: float
-) -> tuple[list[AxisRule], list[float], int]:
+) -> tuple[list[AxisRule], int]:
     """Choose a rule per axis by trying candidates on slices of the integrand."""
     settings = np.random.default_rng(_SEED).standard_normal((dimension, dimension * _SLICES))
     # Wider settings show how sharp the axis gets in the tails of the others.
@@ -175,18 +176,21 @@ def _start(
         return np.atleast_2d(f(points))
 
     none = np.zeros((axis_of.size, 0))
-    integrator = AdaptiveIntegrator(sliced, axis_of.size, 1e-13, 0.0, 4e5)
-    result = integrator.run(panels_from_edges(start_edges(0.5, none, none)))
-    used, rules, scales = result.evaluations, [], []
+    # Shifted, so that a kink at a round number is not hidden on a panel border.
+    start = panels_from_edges(np.clip(start_edges(0.5, none, none) + 0.0137, -LIMIT, LIMIT))
+    # Slices through regions where the integrand is negligible must not eat the effort: judge all on one scale.
+    rough = AdaptiveIntegrator(sliced, axis_of.size, 1.0, 0.0, 0.0).run(start)
+    floor = _SLICE_RTOL * np.nanmax(np.abs(rough.value), axis=1, keepdims=True, initial=0.0)
+    result = AdaptiveIntegrator(sliced, axis_of.size, _SLICE_RTOL, floor, 4e5).run(start)
+    used, rules = rough.evaluations + result.evaluations, []
     for axis in range(dimension):
         members = np.nonzero(axis_of == axis)[0]
         features = _features(result, members)
         given = hints[axis]
         fitted, tried = _fit(sliced, members, result, given, features, radius, rtol)
         used += tried
-        scales.append(min([width for _, width in given or features], default=1.0))
         rules.append(fitted)
-    return rules, scales, used
+    return rules, used
 
 
 def _features(result: AdaptiveResult, members: np.ndarray) -> list[Hint]:
@@ -220,9 +224,11 @@ def _fit(
     """The sinh rule that does best on the slices of one axis, or panels where none does well."""
     if given and (len(given) > 1 or given[0][1] == 0):
         return graded_panels(given, radius), 0
-    kinks = [centre for centre, width in features if width < _KINK]
-    if kinks and given is None and len(kinks) <= 3 and not _many_scales(result, members):
-        return graded_panels([(c, 0.0 if c == 0 and w < _KINK else 0.25 * w) for c, w in features[:4]], radius), 0
+    if given is None:
+        size = np.abs(result.value[:, members]).max(axis=0)
+        kinks, tried = _kinks(sliced, members[size > 1e-6 * size.max()], features)
+        if 0 < len(kinks) <= 3:
+            return graded_panels([(c, 0.0 if c == 0 else 0.5 * w) for c, w in kinks], radius), tried
     centres = [0.0, *(centre for centre, _ in (given or features)[:4])]
     if features:
         centres.append(float(np.mean([centre for centre, _ in features])))
@@ -240,18 +246,53 @@ def _fit(
     saturated = scores[1, best] < 1e-13
     chosen, score = (coarse[best], scores[0, best]) if saturated else (fine[best], scores[1, best])
     # Exponential convergence err = exp(-C / h) fixes the step for the tolerance.
-    gain = np.log(min(score, 0.1)) / np.log(max(0.003 * rtol, 1e-16))
+    gain = np.log(min(score, 0.1)) / np.log(max(1e-5 * rtol, 1e-17))
     step = chosen.step * float(np.clip(gain, 0.4, 1.3))
     # Slices show only part of the range of scales; going beyond it costs the logarithm of the factor.
     steepness = chosen.steepness * (300.0 if chosen.steepness > 30.0 and not given else 1.0)
     return SinhRule(chosen.centre, steepness, step, radius), used
 
 
-def _many_scales(result: AdaptiveResult, members: np.ndarray) -> bool:
-    """Whether the narrowest panels differ widely among the slices: a transition of varying width, not a kink."""
-    width = np.full(result.value.shape[1], np.inf)
-    np.minimum.at(width, result.panels.member, result.panels.right - result.panels.left)
-    return bool(np.max(width[members]) > 300.0 * np.min(width[members]))
+def _kinks(
+    sliced: Callable[[np.ndarray, np.ndarray], np.ndarray], members: np.ndarray, features: list[Hint]
+) -> tuple[list[Hint], int]:
+    """Kinks and jumps as (position, uncertainty) that sit at the same place in every slice that has a feature."""
+    found: list[Hint] = []
+    used = 0
+    for centre, width in features[:4]:
+        places = [_zoom(sliced, int(member), centre, width) for member in members]
+        used += 8 * _ZOOM_POINTS * members.size
+        sharp = [place for place in places if place is not None]
+        # An oblique kink moves from slice to slice, a smooth step of varying width is sharp in a few slices only.
+        if len(sharp) < 0.7 * members.size:
+            continue
+        middle = float(np.median([place for place, _ in sharp]))
+        uncertainty = max(2.0 * max(abs(place - middle) for place, _ in sharp), min(w for _, w in sharp))
+        if uncertainty < 1e-6 and all(abs(middle - other) > 1e-6 for other, _ in found):
+            found.append((0.0 if abs(middle) < uncertainty else middle, uncertainty))
+    return found, used
+
+
+def _zoom(
+    sliced: Callable[[np.ndarray, np.ndarray], np.ndarray], member: int, centre: float, width: float
+) -> Hint | None:
+    """Follow the largest second difference of one slice down to rounding: (position, width), None if it is smooth."""
+    half = width
+    for _ in range(12):
+        x = centre + half * np.linspace(-1.0, 1.0, _ZOOM_POINTS)
+        with np.errstate(all="ignore"):
+            values = sliced(x, np.full(x.size, member))
+        bend = np.abs(np.diff(values, n=2, axis=1)).sum(axis=0)
+        top = int(np.argmax(bend))
+        share = bend[max(top - 1, 0) : top + 2].sum() / max(float(bend.sum()), 1e-300)
+        if not share > 0.7:
+            return None
+        centre, half = float(x[top + 1]), half / 16.0
+        step = np.abs(np.diff(values, axis=1)).max()
+        jump = step > 1e-3 * np.abs(values).max()
+        if half < (1e-13 if jump else 3e-9) * max(1.0, abs(centre)):
+            return centre, half
+    return None
 
 
 def _with_nodes(centre: float, steepness: float, radius: float, count: int) -> SinhRule:
