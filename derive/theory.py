@@ -73,8 +73,10 @@ class SpectralTheory:
 
     lam : the spectral parameter; fields : numbers of the fields that carry eigenvalues (fed by a state
     and feeding one), in order; T : their transfer matrix b (lam - L)^-1 a + e; K : sigma_k^2 E|T_kl|^2 written
-    with lam and its conjugate ``lam_conj``; boundary : left side of boundary = 1 where it takes that form;
-    L, a, b : site derivatives at the fixed point, a and b restricted to ``fields``.
+    with lam and its conjugate ``lam_conj``, on ordered pairs of live fields that share a matrix; blocks : its
+    irreducible blocks; boundary : X of each block, where det(1 - K_block) = 1 - X;
+    L, a, b : site derivatives at the fixed point, a and b restricted to ``fields``;
+    response, overlap : E[v_m T_kj u_p] and E[v_l v_m], on the same pairs (m,k), (p,j), for the outliers.
     """
 
     lam: sp.Symbol
@@ -85,7 +87,10 @@ class SpectralTheory:
     b: sp.Matrix
     T: sp.Matrix
     v: tuple[sp.Expr, ...]
-    K: sp.Matrix | None
+    pairs: tuple[tuple[int, int], ...]
+    K: sp.Matrix
+    response: sp.Matrix
+    overlap: sp.Matrix
     blocks: tuple[tuple[int, ...], ...]
     boundary: tuple[sp.Expr, ...]
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import sympy as sp
@@ -68,6 +69,7 @@ class CompiledAverage:
         self.extra = tuple(extra)
         needed = set().union(*(law_symbols(f, law) for f in (*integrands, *residuals)))
         self.parameters = tuple(sorted(needed - set(extra), key=str))
+        self._last: tuple[tuple[float, ...], tuple[Geometry, np.ndarray, np.ndarray]] | None = None
         self._compile(len(integrands))
 
     def _compile(self, count: int) -> None:
@@ -97,6 +99,13 @@ class CompiledAverage:
         inner = [form for outer in self.reduced.conditional for _, form in outer.parts]
         return [*self.reduced.free, *inner]
 
+    def _geometry(self, values: Values) -> tuple[Geometry, np.ndarray, np.ndarray]:
+        """`geometry`, kept for the last parameter values."""
+        key = tuple(values[p] for p in self.parameters)
+        if self._last is None or self._last[0] != key:
+            self._last = key, self.geometry(values)
+        return self._last[1]
+
     def geometry(self, values: Values) -> tuple[Geometry, np.ndarray, np.ndarray]:
         """Means and spreads of the free forms; means and covariance of the inner forms of conditional ones."""
         given = [values[p] for p in self.parameters]
@@ -115,24 +124,26 @@ class CompiledAverage:
 
     def evaluate(self, values: Values, rtol: float, extra: Sequence[complex] = ()) -> tuple[np.ndarray, np.ndarray]:
         """Values and absolute errors, each of shape (m,)."""
-        given = [values[p] for p in self.parameters]
-        shape, inner_mean, inner_covariance = self.geometry(values)
+        shape, _, _ = self._geometry(values)
 
         def integrand(xi: np.ndarray) -> np.ndarray:
-            y = shape.mean[:, None] + shape.spread @ xi[: shape.spread.shape[1]]
-            whole = self._conditional(given, y, xi[shape.spread.shape[1] :], inner_mean, inner_covariance)
-            states = self._roots.solve([*given, *y, *whole], xi.shape[1]) if self._roots else ()
-            return broadcast_rows(self._integrands(*given, *y, *whole, *states, *extra), xi.shape[1])
+            return self.sites(values, xi, extra)
 
         hints = self._hints(values, shape) if shape.dimension == 1 else None
         with np.errstate(all="ignore"):
             result = gaussian_average(integrand, shape.dimension, rtol=rtol, atol=1e-300, hints=hints)
         return result.value, result.error
 
-    def sites(self, values: Values, xi: np.ndarray, extra: Sequence[complex] = ()) -> np.ndarray:
-        """The integrands at given standard normals xi (d, n) with d = ``geometry(values).dimension``; (m, n)."""
+    def sites(
+        self, values: Values, xi: np.ndarray, extra: Sequence[Any] = (), shape: Geometry | None = None
+    ) -> np.ndarray:
+        """The integrands at given standard normals xi (d, n) with d = ``geometry(values).dimension``; (m, n).
+
+        ``shape`` replaces the geometry by another one of the same law (rotated coordinates).
+        """
         given = [values[p] for p in self.parameters]
-        shape, inner_mean, inner_covariance = self.geometry(values)
+        own, inner_mean, inner_covariance = self._geometry(values)
+        shape = own if shape is None else shape
         y = shape.mean[:, None] + shape.spread @ xi[: shape.spread.shape[1]]
         whole = self._conditional(given, y, xi[shape.spread.shape[1] :], inner_mean, inner_covariance)
         states = self._roots.solve([*given, *y, *whole], xi.shape[1]) if self._roots else ()

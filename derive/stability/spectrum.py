@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from derive.gaussian.average import Average, average
+from derive.gaussian.average import Average, Law, average
 from derive.gaussian.rational import quotient, tidy
 from derive.site import SiteForm
 from derive.theory import SpectralTheory, Step, Theory
@@ -56,9 +56,12 @@ def _connected(T: sp.Matrix, live: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _transfer(L: sp.Matrix, a: sp.Matrix, b: sp.Matrix, e: sp.Matrix) -> sp.Matrix:
-    resolvent = _resolvent(L)
-    entries = b * resolvent * a + e
-    return entries.applyfunc(lambda entry: sp.Mul(quotient(entry, LAM)[0], 1 / quotient(entry, LAM)[1]))
+    return (b * _resolvent(L) * a + e).applyfunc(_lowest_terms)
+
+
+def _lowest_terms(entry: sp.Expr) -> sp.Expr:
+    top, bottom = quotient(entry, LAM)
+    return top / bottom
 
 
 def _resolvent(L: sp.Matrix) -> sp.Matrix:
@@ -67,12 +70,7 @@ def _resolvent(L: sp.Matrix) -> sp.Matrix:
     shifted = LAM * sp.eye(size) - L
     determinant = shifted.det(method="berkowitz")
     adjugate = shifted.adjugate(method="berkowitz") if size > 1 else sp.eye(1)
-
-    def entry(value: sp.Expr) -> sp.Expr:
-        top, bottom = quotient(value / determinant, LAM)
-        return top / bottom
-
-    return adjugate.applyfunc(entry)
+    return adjugate.applyfunc(lambda cofactor: _lowest_terms(cofactor / determinant))
 
 
 def spectral_theory(theory: Theory) -> tuple[SpectralTheory, tuple[Step, ...]]:
@@ -89,6 +87,7 @@ def spectral_theory(theory: Theory) -> tuple[SpectralTheory, tuple[Step, ...]]:
             left, right = line.T[k, j], line.T[m, n].xreplace({LAM: LAM_CONJ})
             K[row, column] = site.fields[line.fields[k]].gain ** 2 * average(left * right, law)
     blocks = strongly_connected(K)
+    v = tuple(tidy(site.fields[k].v.xreplace(dict(theory.states))) for k in line.fields)
     spectrum = SpectralTheory(
         lam=LAM,
         lam_conj=LAM_CONJ,
@@ -97,12 +96,26 @@ def spectral_theory(theory: Theory) -> tuple[SpectralTheory, tuple[Step, ...]]:
         a=line.a,
         b=line.b,
         T=line.T,
-        v=tuple(tidy(site.fields[k].v.xreplace(dict(theory.states))) for k in line.fields),
+        v=v,
+        pairs=tuple(pairs),
         K=K,
+        response=_response(site, line, v, pairs, law),
+        overlap=sp.Matrix(len(pairs), 1, [average(v[m] * v[k], law) for m, k in pairs]),
         blocks=blocks,
         boundary=tuple(_boundary(K, block) for block in blocks),
     )
     return spectrum, _steps(site, spectrum)
+
+
+def _response(
+    site: SiteForm, line: Linearisation, v: tuple[sp.Expr, ...], pairs: list[tuple[int, int]], law: Law
+) -> sp.Matrix:
+    """E[v_m T_kj u_p] for pairs (m, k) and (p, j)."""
+    found = sp.zeros(len(pairs), len(pairs))
+    for row, (m, k) in enumerate(pairs):
+        for column, (p, j) in enumerate(pairs):
+            found[row, column] = average(v[m] * line.T[k, j] * site.fields[line.fields[p]].symbol, law)
+    return found
 
 
 def live_pairs(site: SiteForm, live: tuple[int, ...]) -> list[tuple[int, int]]:

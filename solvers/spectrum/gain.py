@@ -1,0 +1,126 @@
+"""The gain matrix K(lam) and the outlier map A(lam) of one static solution, for arrays of lam."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import sympy as sp
+
+from derive.gaussian.average import Average
+from derive.theory import SpectralTheory, Theory
+from solvers.averages import Evaluator, Values
+from solvers.codegen.emit import broadcast_rows, compile_function
+from solvers.spectrum.lambda_average import LambdaAverage
+
+
+class LambdaMatrix:
+    """A matrix whose entries are polynomials in averages, some of which depend on lam."""
+
+    def __init__(self, matrix: sp.Matrix, theory: Theory, values: Values, evaluator: Evaluator, tol: float) -> None:
+        spectrum = _spectrum(theory)
+        self.shape = matrix.shape
+        lam, conj = spectrum.lam, spectrum.lam_conj
+        nodes = sorted(matrix.atoms(Average), key=sp.default_sort_key)
+        self._moving = [node for node in nodes if node.integrand.free_symbols & {lam, conj}]
+        self._averages = [
+            LambdaAverage(node.integrand, theory.law, theory.implicit, lam, conj, values) for node in self._moving
+        ]
+        fixed = {node: evaluator.average(node, values, tol) for node in nodes if node not in self._moving}
+        self.fixed_error = max((e.error / max(abs(e.value), 1e-300) for e in fixed.values() if e.value), default=0.0)
+        names = {node: sp.Symbol(f"average[{k}]") for k, node in enumerate([*self._moving, *fixed])}
+        plain = [entry.xreplace(names) for entry in matrix]
+        parameters = sorted(set().union(*(e.free_symbols for e in plain)) - {lam, conj, *names.values()}, key=str)
+        self._fixed = [values[p] for p in parameters]
+        self._known = [fixed[node].value for node in fixed]
+        arguments = [*parameters, *(names[node] for node in fixed), *(names[node] for node in self._moving), lam, conj]
+        self._function = compile_function(arguments, plain, theory.law.functions)
+
+    def __call__(self, lam: np.ndarray, rtol: float) -> tuple[np.ndarray, np.ndarray]:
+        """Matrices (n, P, P) and, for each lam, the largest relative error of an average in it."""
+        lam = np.atleast_1d(np.asarray(lam, complex))
+        error = np.full(lam.size, self.fixed_error)
+        moving = []
+        for item in self._averages:
+            value, own = item(lam, rtol)
+            moving.append(value)
+            with np.errstate(all="ignore"):
+                error = np.maximum(error, np.nan_to_num(own / np.abs(value), nan=0.0, posinf=np.inf))
+        with np.errstate(all="ignore"):
+            rows = broadcast_rows(self._function(*self._fixed, *self._known, *moving, lam, np.conj(lam)), lam.size)
+        return np.moveaxis(rows, -1, 0).reshape(lam.size, *self.shape), error
+
+
+def _spectrum(theory: Theory) -> SpectralTheory:
+    if theory.spectrum is None:
+        raise ValueError("this theory carries no spectrum; only static theories do")
+    return theory.spectrum
+
+
+class GainMatrix:
+    """Spectral radius of K(lam), the number that decides where the support ends."""
+
+    def __init__(self, theory: Theory, values: Values, evaluator: Evaluator, tol: float) -> None:
+        spectrum = _spectrum(theory)
+        self.blocks = spectrum.blocks
+        self._K = LambdaMatrix(spectrum.K, theory, values, evaluator, tol) if spectrum.blocks else None
+
+    @property
+    def empty(self) -> bool:
+        """No field feeds back on itself: no support at all."""
+        return self._K is None
+
+    def log_radius(self, lam: np.ndarray, rtol: float = 1e-9) -> tuple[np.ndarray, np.ndarray]:
+        """ln of the spectral radius of K (n,), and its absolute error; -inf where there is no gain."""
+        lam = np.atleast_1d(np.asarray(lam, complex))
+        if self._K is None:
+            return np.full(lam.size, -np.inf), np.zeros(lam.size)
+        K, error = self._K(lam, rtol)
+        radius = np.zeros(lam.size)
+        for block in self.blocks:
+            radius = np.maximum(radius, _spectral_radius(K[:, block][:, :, block]))
+        with np.errstate(divide="ignore"):
+            return np.log(radius), 2 * error
+
+
+def _spectral_radius(matrices: np.ndarray) -> np.ndarray:
+    if matrices.shape[1] == 1:
+        return np.abs(matrices[:, 0, 0])
+    finite = np.isfinite(matrices).all(axis=(1, 2))
+    safe = np.where(finite[:, None, None], matrices, 0.0)
+    return np.where(finite, np.abs(np.linalg.eigvals(safe)).max(axis=1), np.inf)
+
+
+class OutlierMap:
+    """det(1 - A(lam)); A acts on the pairs of live fields that share a matrix."""
+
+    def __init__(self, theory: Theory, values: Values, evaluator: Evaluator, tol: float) -> None:
+        spectrum = _spectrum(theory)
+        self._response = LambdaMatrix(spectrum.response, theory, values, evaluator, tol)
+        overlap = [evaluator(entry, values, tol).value for entry in spectrum.overlap]
+        self._inverse = _inverse_overlap(spectrum.pairs, overlap)
+        self.empty = not np.any(self._inverse)
+
+    def matrix(self, lam: np.ndarray, rtol: float = 1e-9) -> np.ndarray:
+        """A(lam), shape (n, P, P)."""
+        return self._inverse @ self._response(lam, rtol)[0]
+
+    def determinant(self, lam: np.ndarray, rtol: float = 1e-9) -> np.ndarray:
+        """det(1 - A(lam)), shape (n,)."""
+        A = self.matrix(lam, rtol)
+        return np.linalg.det(np.eye(A.shape[1]) - A)
+
+
+def _inverse_overlap(pairs: tuple[tuple[int, int], ...], overlap: list[float]) -> np.ndarray:
+    """(C^-1)_lm acting on the first index of a pair, C_lm = E[v_l v_m]; zero where v vanishes."""
+    C: Mapping[tuple[int, int], float] = dict(zip(pairs, overlap, strict=True))
+    live = sorted({k for k, _ in pairs})
+    dense = np.array([[C.get((k, m), 0.0) for m in live] for k in live]).reshape(len(live), len(live))
+    inverse = np.linalg.pinv(dense, rcond=1e-12, hermitian=True) if live else dense
+    position = {k: index for index, k in enumerate(live)}
+    result = np.zeros((len(pairs), len(pairs)))
+    for row, (left, k) in enumerate(pairs):
+        for column, (m, other) in enumerate(pairs):
+            if k == other:
+                result[row, column] = inverse[position[left], position[m]]
+    return result

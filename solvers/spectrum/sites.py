@@ -1,0 +1,116 @@
+"""Numbers of many single sites at a static solution: L, a, b, for atoms and for the range of L."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from derive.theory import Theory
+from solvers.averages import CompiledAverage, Values
+from solvers.codegen.sampling import normal_points
+
+LOG2_SITES = 12
+NEGLIGIBLE = 1e-13
+LEAST_FRACTION = 2e-3
+
+
+@dataclass(frozen=True)
+class Atom:
+    """Exact eigenvalues of the Jacobian that no field can move.
+
+    low, high : the real range they fill (equal for a point mass; complex points have an imaginary part);
+    fraction : their share of all S*N eigenvalues.
+    """
+
+    low: complex
+    high: complex
+    fraction: float
+
+
+@dataclass(frozen=True)
+class SiteSpectrum:
+    """Eigenvalues of L over sites: a typical sample (n, S), the real range (inf allowed) and the atoms."""
+
+    sample: np.ndarray
+    range: tuple[float, float] | None
+    continuous: bool
+    atoms: tuple[Atom, ...]
+
+
+def site_spectrum(theory: Theory, values: Values) -> SiteSpectrum:
+    """Sample the eigenvalues of L, find their range in the limit of extreme sites, and the atoms."""
+    spectrum = theory.spectrum
+    assert spectrum is not None
+    size, live = spectrum.L.rows, len(spectrum.fields)
+    compiled = CompiledAverage([*spectrum.L, *spectrum.a, *spectrum.b], theory.law, theory.implicit)
+    dimension = compiled.geometry(values)[0].dimension
+    points = normal_points(max(dimension, 1), LOG2_SITES)[:dimension]
+    if dimension == 0:
+        points = np.zeros((0, 1))
+    L, a, b = _matrices(compiled.sites(values, points), size, live)
+    eigenvalues = np.linalg.eigvals(L)
+    continuous = bool(np.ptp(eigenvalues.real, axis=0).max() > 1e-9 or np.ptp(eigenvalues.imag, axis=0).max() > 1e-9)
+    return SiteSpectrum(eigenvalues, _range(compiled, values, points, size, live), continuous,
+                        _atoms(eigenvalues, L, a, b))  # fmt: skip
+
+
+def _matrices(rows: np.ndarray, size: int, live: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    n = rows.shape[1]
+    first, second = size * size, size * size + size * live
+    return (
+        rows[:first].T.reshape(n, size, size),
+        rows[first:second].T.reshape(n, size, live),
+        rows[second:].T.reshape(n, live, size),
+    )
+
+
+def _range(
+    compiled: CompiledAverage, values: Values, points: np.ndarray, size: int, live: int
+) -> tuple[float, float] | None:
+    """Extreme real eigenvalues of L, as the site's Gaussians go to their limits."""
+    low, high = np.inf, -np.inf
+    history = []
+    for scale in (1.0, 4.0, 16.0, 1e2, 1e4, 1e6):
+        L = _matrices(compiled.sites(values, scale * points), size, live)[0]
+        L = L[np.isfinite(L).all(axis=(1, 2))]
+        found = np.linalg.eigvals(L)
+        real = found.real[np.abs(found.imag) <= 1e-9 * (1 + np.abs(found))]
+        if real.size:
+            low, high = min(low, float(real.min())), max(high, float(real.max()))
+            history.append((low, high))
+    if not history:
+        return None
+    before, last = history[max(len(history) - 2, 0)], history[-1]
+    low = -np.inf if last[0] < 10 * before[0] - 1.0 else last[0]
+    high = np.inf if last[1] > 10 * before[1] + 1.0 else last[1]
+    return low, high
+
+
+def _atoms(eigenvalues: np.ndarray, L: np.ndarray, a: np.ndarray, b: np.ndarray) -> tuple[Atom, ...]:
+    """Modes of L that no field excites (left vector with l.a = 0) or that excite no field (b.r = 0)."""
+    sites, size = eigenvalues.shape
+    scale = 1.0 + np.abs(L).max(axis=(1, 2))
+    found: list[np.ndarray] = []
+    for mode in range(size):
+        shifted = eigenvalues[:, mode, None, None] * np.eye(size) - L
+        for pencil in (np.concatenate([shifted, a], axis=2), np.concatenate([shifted, b], axis=1)):
+            smallest = np.linalg.svd(pencil, compute_uv=False)[:, size - 1]
+            if pencil is not None:
+                found.append(smallest <= NEGLIGIBLE * scale)
+    unmoved = np.array([found[2 * mode] | found[2 * mode + 1] for mode in range(size)]).T
+    return _group(eigenvalues[unmoved], sites * size)
+
+
+def _group(free: np.ndarray, total: int) -> tuple[Atom, ...]:
+    """Point masses one by one; what is left is a continuous stretch."""
+    if free.size == 0:
+        return ()
+    rounded = np.round(free, 9)
+    points, counts = np.unique(rounded, return_counts=True)
+    heavy = counts >= max(2, LEAST_FRACTION * total) if free.size > 1 else np.ones(1, bool)
+    atoms = [Atom(complex(p), complex(p), float(c / total)) for p, c in zip(points[heavy], counts[heavy], strict=True)]
+    rest = free[~np.isin(rounded, points[heavy])]
+    if rest.size >= LEAST_FRACTION * total:
+        atoms.append(Atom(complex(rest.real.min()), complex(rest.real.max()), float(rest.size / total)))
+    return tuple(atoms)
