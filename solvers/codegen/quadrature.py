@@ -1,8 +1,8 @@
 """Gaussian averages E[f(xi_1, ..., xi_d)] over independent standard normals, with an error estimate.
 
 One dimension is integrated adaptively, two to four by products of one-dimensional rules fitted to the transitions of
-the integrand (with nested adaptive integration in reserve for two), more by scrambled Sobol points.  The error is an estimate meant to bound the true one; when it does not
-meet the tolerance the result says so.
+the integrand (with nested adaptive integration in reserve for two), more by scrambled Sobol points.  The error is an
+estimate meant to bound the true one; when it does not meet the tolerance the result says so.
 """
 
 from __future__ import annotations
@@ -162,12 +162,13 @@ def _product(
 ) -> Average:
     """Product rule first; if it fails, nested adaptive integration (d = 2) or Sobol points, whichever errs less."""
     share = _TENSOR_SHARE if dimension == 2 else 1.0
-    value, error, used = tensor_average(f, dimension, rtol, atol, hints, share * limit)
-    best = _average(value, error, rtol, atol, used, "tensor")
-    if best.converged or not np.all(np.isfinite(value)):
+    fitted = tensor_average(f, dimension, rtol, atol, hints, share * limit)
+    used = fitted.evaluations
+    best = _average(fitted.value, fitted.error, rtol, atol, used, "tensor")
+    if best.converged or not np.all(np.isfinite(best.value)):
         return best
     if dimension == 2:
-        value, error, more = nested_average(f, rtol, atol, hints, np.abs(value), limit - used)
+        value, error, more = nested_average(f, rtol, atol, hints, np.abs(best.value), limit - used)
         other = _average(value, error, rtol, atol, used + more, "adaptive")
     else:
         value, error, more = sobol_average(f, dimension, rtol, atol, min(limit - used, _SAMPLES))

@@ -15,7 +15,7 @@ _FIRST_LEVEL = 10
 _LAST_LEVEL = 20
 
 
-def _normals(dimension: int, level: int, scramble: int) -> np.ndarray:
+def normal_points(dimension: int, level: int, scramble: int = 0) -> np.ndarray:
     """``(dimension, 2**level)`` standard normal coordinates of one scrambled net."""
     seed = np.random.default_rng([_SEED, scramble, level])
     points = qmc.Sobol(dimension, scramble=True, rng=seed).random_base2(level)
@@ -34,7 +34,7 @@ def sobol_average(
     while True:
         with np.errstate(all="ignore"):
             means = np.array(
-                [np.atleast_2d(f(_normals(dimension, level, k))).mean(axis=1) for k in range(SCRAMBLES)]
+                [np.atleast_2d(f(normal_points(dimension, level, k))).mean(axis=1) for k in range(SCRAMBLES)]
             )
         evaluations += SCRAMBLES * 2**level
         value = means.mean(axis=0)

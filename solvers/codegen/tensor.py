@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -34,17 +34,28 @@ class _Sums:
     evaluations: int
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """Value and error ``(m,)``, evaluations used, and the product rule that gave them."""
+
+    value: np.ndarray
+    error: np.ndarray
+    evaluations: int
+    rules: list[AxisRule]
+    radius: float
+
+
 def tensor_average(
     f: Function, dimension: int, rtol: float, atol: float, hints: list[list[Hint] | None], max_evaluations: float
-) -> tuple[np.ndarray, np.ndarray, int]:
-    """Value and error ``(m,)`` and the number of evaluations.
+) -> Fitted:
+    """Average m integrands by a product rule fitted to them.
 
     Refines the axes above their share of the error until the tolerance is met or the next rule would exceed
     ``max_evaluations``.  A non-finite integrand inside the ball of nodes gives value nan and error inf.
     """
     radius = float(np.sqrt(2.0 * np.log(1.0 / max(rtol, 1e-15))) + 1.2)
     rules, used = _start(f, dimension, rtol, hints, radius)
-    best: tuple[np.ndarray, np.ndarray] | None = None
+    best: Fitted | None = None
     fill = 1.0  # share of the product nodes that lies in the ball
     for _ in range(_ROUNDS):
         cost = float(np.prod([float(rule.nodes.size) for rule in rules]))
@@ -55,14 +66,14 @@ def tensor_average(
         fill = sums.evaluations / cost
         if not np.all(np.isfinite(sums.size)):
             bad = ~np.isfinite(sums.size)
-            return np.where(bad, np.nan, sums.value), np.where(bad, np.inf, sums.size), used
+            return Fitted(np.where(bad, np.nan, sums.value), np.where(bad, np.inf, sums.size), used, rules, radius)
         tolerance = np.maximum(atol, rtol * np.abs(sums.value))
         errors = np.array([rule.error(marginal) for rule, marginal in zip(rules, sums.marginals, strict=True)])
         error = errors.sum(axis=0) + sums.shell + ROUNDOFF * sums.size
-        if best is None or np.sum(error) < np.sum(best[1]):
-            best = sums.value, error
+        if best is None or np.sum(error) < np.sum(best.error):
+            best = Fitted(sums.value, error, used, rules, radius)
         if np.all(error <= tolerance):
-            return sums.value, error, used
+            return replace(best, value=sums.value, error=error, evaluations=used, rules=rules, radius=radius)
         goal = np.maximum(tolerance, 2.0 * ROUNDOFF * sums.size) / (2.0 * dimension)
         refine = (errors > goal).any(axis=1)
         grow = bool((sums.shell > 0.2 * tolerance).any()) and radius < _MAX_RADIUS
@@ -76,7 +87,7 @@ def tensor_average(
             radius = min(radius + 1.0 if radius < 12.0 else 1.25 * radius, _MAX_RADIUS)
             rules = [rule.extended(radius) for rule in rules]
     assert best is not None
-    return best[0], best[1], used
+    return replace(best, evaluations=used)
 
 
 def _apply(f: Function, rules: list[AxisRule], radius: float) -> _Sums:
