@@ -15,8 +15,9 @@ from scipy.stats import qmc
 from solvers.equations import Equations
 from solvers.result import CONVERGED, FixedPoint, FixedPoints
 
-SCAN_RTOL = 1e-7
-"""Accuracy of averages while searching; every solution is finished at the accuracy asked for."""
+SCAN_RTOL = 1e-6
+"""Accuracy of averages while searching (fixed points in several dimensions, smooth but only good to 1e-3);
+every solution is finished at the accuracy asked for."""
 
 STARTS = 32
 LARGEST = 1e8
@@ -137,24 +138,38 @@ def _polish_scalar(equations: Equations, bracket: tuple[float, float], tol: floa
         return float(equations.complete([m], rtol).image[0]) - m
 
     coarse = brentq(lambda m: gap(m, SCAN_RTOL), low, high, xtol=1e-300, rtol=1e-7)
-    return _finish(equations, np.array([_secant(lambda m: gap(m, tol), coarse, tol)]), tol)
+    h = 1e-4 * abs(coarse)
+    slope = (gap(coarse + h, SCAN_RTOL) - gap(coarse - h, SCAN_RTOL)) / (2 * h)
+    x = _chord(lambda m: gap(m, tol), coarse, slope, tol)
+    if x is None:
+        x = _bracketed(lambda m: gap(m, tol), low, high, coarse, tol)
+    return None if x is None else _finish(equations, np.array([x]), tol)
 
 
-def _secant(gap: Callable[[float], float], start: float, tol: float) -> float:
-    """A few secant steps at full accuracy from a root known to seven digits."""
-    previous, x = start, start * (1 + 1e-6)
-    before, value = gap(previous), gap(x)
+def _chord(gap: Callable[[float], float], x: float, slope: float, tol: float) -> float | None:
+    """Newton steps with the slope of the coarse map, corrected by secants; None where they do not contract."""
+    step = np.inf
     for _ in range(12):
-        if value == before:
-            break
-        step = -value * (x - previous) / (value - before)
-        if not abs(step) < 0.1 * abs(x):
-            break
-        previous, before, x = x, value, x + step
-        if abs(step) <= 0.03 * tol * abs(x):
-            break
         value = gap(x)
-    return x
+        if value == 0.0:
+            return x
+        previous, step = step, -value / slope if slope else np.inf
+        if not abs(step) < min(0.2 * abs(x), 0.9 * abs(previous)):
+            return None
+        x += step
+        if abs(step) <= 0.03 * tol * abs(x) or (abs(step) < 1e-9 * abs(x) and abs(step) < 1e-3 * abs(previous)):
+            return x
+        if np.isfinite(previous):
+            slope = slope * (1.0 - step / previous) if abs(step) < 0.5 * abs(previous) else slope
+    return None
+
+
+def _bracketed(gap: Callable[[float], float], low: float, high: float, coarse: float, tol: float) -> float | None:
+    """Brent's method at full accuracy; None where the coarse map showed a solution that is not there."""
+    for left, right in ((0.98 * coarse, 1.02 * coarse), (low, high)):
+        if np.sign(gap(left)) != np.sign(gap(right)):
+            return float(brentq(gap, left, right, xtol=1e-300, rtol=max(tol, 1e-14)))
+    return None
 
 
 # Several unknowns ----------------------------------------------------------------------------------------
@@ -225,7 +240,7 @@ def derivative(equations: Equations, x: np.ndarray, rtol: float) -> np.ndarray:
     """dG/dx by differences of second order, at steps that balance truncation and quadrature error."""
     columns = []
     for k, symbol in enumerate(equations.feedback):
-        h = 1e-4 * max(abs(x[k]), 1e-8)
+        h = 1e-3 * max(abs(x[k]), 1e-8)
         shift = np.zeros(len(x))
         shift[k] = h
         ahead = equations.complete(x + shift, rtol).image
@@ -240,7 +255,7 @@ def derivative(equations: Equations, x: np.ndarray, rtol: float) -> np.ndarray:
 def _finish(equations: Equations, x: np.ndarray, tol: float) -> FixedPoint:
     """Evaluate everything at the solution, and turn residual and quadrature error into an error of it."""
     done = equations.complete(x, tol)
-    slopes = derivative(equations, x, tol)
+    slopes = derivative(equations, x, min(tol, 1e-9) if not x.any() else SCAN_RTOL)
     gap = np.abs(done.image - x) + done.image_error
     try:
         spread = np.abs(np.linalg.inv(np.eye(len(x)) - slopes)) @ gap

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 from scipy.special import ndtri
@@ -15,6 +16,7 @@ _FIRST_LEVEL = 10
 _LAST_LEVEL = 20
 
 
+@lru_cache(maxsize=32)
 def normal_points(dimension: int, level: int, scramble: int = 0) -> np.ndarray:
     """``(dimension, 2**level)`` standard normal coordinates of one scrambled net."""
     seed = np.random.default_rng([_SEED, scramble, level])

@@ -17,7 +17,7 @@ from solvers.averages import CompiledAverage, Geometry, Values, pivoted_cholesky
 from solvers.codegen.emit import broadcast_rows, compile_function
 from solvers.codegen.product_nodes import product_nodes
 
-DEGREE = 10
+DEGREE = 16
 REACH = 9.0
 CHUNK = 1_500_000
 
@@ -98,13 +98,13 @@ def conditional_table(direction: PoleDirection, rtol: float = 1e-10) -> Conditio
         return np.concatenate(rows)
 
     nodes, weights, error = product_nodes(probed, direction.others, rtol)
-    width = 1.0
+    width = 1.5
     while True:
         edges = np.arange(-REACH, REACH + width / 2, width)
         series = _series(direction, edges, nodes, weights)
         size = np.abs(series).max(axis=(1, 2), keepdims=True) + 1e-300
         tail = float(np.max(np.abs(series[:, :, -2:]) / size))
-        if tail < 1e-9 or width < 0.1:
+        if tail < 1e-8 or width < 0.1:
             return ConditionalTable(edges, series, error + tail)
         width /= 2
 

@@ -10,8 +10,8 @@ from scipy.optimize import brentq
 from solvers.spectrum.gain import OutlierMap
 from solvers.spectrum.support import Resolved, Support
 
-REAL_POINTS = 240
-GRID = 28
+REAL_POINTS = 160
+GRID = 20
 TOL = 1e-9
 
 

@@ -11,7 +11,10 @@ from solvers.averages import CompiledAverage, Values
 from solvers.codegen.sampling import normal_points
 
 LOG2_SITES = 12
-NEGLIGIBLE = 1e-13
+NEGLIGIBLE, SUSPECT = 1e-13, 1e-9
+"""A mode is free where its coupling is zero to rounding.  Where many more are free at the second, looser bound,
+couplings are merely small (saturated gates), and no atom is reported."""
+
 LEAST_FRACTION = 2e-3
 
 
@@ -82,24 +85,47 @@ def _range(
     if not history:
         return None
     before, last = history[max(len(history) - 2, 0)], history[-1]
-    low = -np.inf if last[0] < 10 * before[0] - 1.0 else last[0]
-    high = np.inf if last[1] > 10 * before[1] + 1.0 else last[1]
-    return low, high
+    growing = [abs(last[k] - before[k]) > 1.0 + 2.0 * abs(before[k]) for k in (0, 1)]
+    return (-np.inf if growing[0] else _tiny_to_zero(last[0])), (np.inf if growing[1] else _tiny_to_zero(last[1]))
+
+
+def _tiny_to_zero(value: float) -> float:
+    """The logistic kernel is kept above 1e-300; as the end of a range that is zero."""
+    return 0.0 if abs(value) < 1e-200 else value
 
 
 def _atoms(eigenvalues: np.ndarray, L: np.ndarray, a: np.ndarray, b: np.ndarray) -> tuple[Atom, ...]:
     """Modes of L that no field excites (left vector with l.a = 0) or that excite no field (b.r = 0)."""
     sites, size = eigenvalues.shape
-    scale = 1.0 + np.abs(L).max(axis=(1, 2))
-    found: list[np.ndarray] = []
+    strict = eigenvalues[_free_modes(eigenvalues, L, a, b, NEGLIGIBLE)]
+    loose = eigenvalues[_free_modes(eigenvalues, L, a, b, SUSPECT)]
+    atoms = _group(strict, sites * size)
+    wider = sum(atom.fraction for atom in _group(loose, sites * size) if atom.low != atom.high)
+    return tuple(atom for atom in atoms if atom.low == atom.high or wider < 1.1 * atom.fraction)
+
+
+def _free_modes(
+    eigenvalues: np.ndarray, L: np.ndarray, a: np.ndarray, b: np.ndarray, bound: float
+) -> np.ndarray:
+    """Which modes (n, S) of L no field excites or reads, to within ``bound``."""
+    sites, size = eigenvalues.shape
+    scale = bound * (1.0 + np.abs(L).max(axis=(1, 2)))
+    unmoved = np.zeros((sites, size), bool)
     for mode in range(size):
-        shifted = eigenvalues[:, mode, None, None] * np.eye(size) - L
-        for pencil in (np.concatenate([shifted, a], axis=2), np.concatenate([shifted, b], axis=1)):
-            smallest = np.linalg.svd(pencil, compute_uv=False)[:, size - 1]
-            if pencil is not None:
-                found.append(smallest <= NEGLIGIBLE * scale)
-    unmoved = np.array([found[2 * mode] | found[2 * mode + 1] for mode in range(size)]).T
-    return _group(eigenvalues[unmoved], sites * size)
+        here = eigenvalues[:, mode]
+        shifted = here[:, None, None] * np.eye(size) - L
+        free = np.maximum(
+            _defect(np.concatenate([shifted, a], axis=2), scale), _defect(np.concatenate([shifted, b], axis=1), scale)
+        )
+        earlier = np.sum(np.abs(eigenvalues[:, :mode] - here[:, None]) <= 1e-9 * (1 + np.abs(here[:, None])), axis=1)
+        unmoved[:, mode] = earlier < free  # of a repeated eigenvalue only so many copies are free
+    return unmoved
+
+
+def _defect(pencils: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """How many independent vectors each pencil annihilates (Popov-Belevitch-Hautus)."""
+    values = np.linalg.svd(pencils, compute_uv=False)
+    return np.sum(values <= scale[:, None], axis=1)
 
 
 def _group(free: np.ndarray, total: int) -> tuple[Atom, ...]:

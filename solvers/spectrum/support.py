@@ -16,10 +16,9 @@ from scipy.optimize import brentq
 from solvers.spectrum.gain import GainMatrix
 
 ETA = 1e-3
-COARSE = 1e-4
+COARSE = 1e-3
 FINE = 1e-9
 GRID = 48
-REAL_GRID = 240
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,8 @@ def find_support(
     site_eigenvalues : (n, S) sample of the eigenvalues of L; curves : trace the boundary finely (else only as
     far as radius and abscissa need); level : ln of the value of the radius of K on the boundary.
     """
+    if np.ptp(site_eigenvalues.real, axis=0).max() < 1e-9:
+        eta = 0.0  # L has no continuous law: nothing to resolve, the edge is exact
     resolved = Resolved(gain, eta)
     if gain.empty:
         return Support((), None, None, 0.0, 0.0, eta)
@@ -63,11 +64,12 @@ def find_support(
     def excess(lam: np.ndarray, rtol: float) -> np.ndarray:
         return resolved(lam, rtol) - level
 
-    outlines = [line for box in _boxes(excess, site_eigenvalues) for line in _outline(excess, box)]
+    grid = GRID if curves else GRID // 2
+    outlines = [line for box in _boxes(excess, site_eigenvalues) for line in _outline(excess, box, grid)]
     outlines = _without_repeats(outlines)
     if not outlines:
         return Support((), None, None, 0.0, 0.0, eta)
-    polished = tuple(_polish(excess, line, FINE if curves else 1e-6) for line in outlines)
+    polished = tuple(_polish(excess, line, FINE) if curves else line for line in outlines)
     radius = _extreme(excess, polished, np.abs, _outward)
     abscissa = _extreme(excess, polished, np.real, _rightward)
     return Support(polished, radius[0], abscissa[0], radius[1], abscissa[1], eta)
@@ -116,8 +118,8 @@ def _reach(excess: Excess, centre: complex) -> float | None:
 
 def _tighten(excess: Excess, box: Box) -> Box:
     """Shrink a box to what it holds, a few times, so that the grid resolves small components."""
-    for _ in range(6):
-        x, y = _axes(box, 24)
+    for _ in range(8):
+        x, y = _axes(box, 12)
         inside = excess(x[None, :] + 1j * y[:, None], COARSE) > 0
         if not inside.any():
             return box
@@ -136,9 +138,9 @@ def _axes(box: Box, count: int) -> tuple[np.ndarray, np.ndarray]:
     return np.linspace(left, right, 2 * count), np.linspace(0.0, top, count)
 
 
-def _outline(excess: Excess, box: Box) -> list[np.ndarray]:
+def _outline(excess: Excess, box: Box, grid: int) -> list[np.ndarray]:
     """Closed zero lines on a grid that is mirrored about the real axis."""
-    x, y = _axes(box, GRID)
+    x, y = _axes(box, grid)
     upper = excess(x[None, :] + 1j * y[:, None], COARSE)
     table = np.concatenate([upper[:0:-1], upper])
     rows = np.concatenate([-y[:0:-1], y])
