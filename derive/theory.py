@@ -127,11 +127,13 @@ class Theory:
 class Replicas:
     """Two replicas a, b: their law, the closed equations of their overlaps, and the perturbation map.
 
-    system : overlap unknowns; covariances : state name -> E[s_a s_b]; perturbation : linear map of pair
-    perturbations whose spectral radius is chi_star.
+    system : overlap unknowns; diagonal : what each is when the replicas coincide (absent where one replica has
+    no such moment); covariances : state name -> E[s_a s_b]; perturbation : linear map of pair perturbations
+    whose spectral radius is chi_star.
     """
 
     law: Law
     system: System
+    diagonal: Mapping[sp.Symbol, sp.Symbol]
     covariances: Mapping[str, sp.Expr]
     perturbation: sp.Matrix

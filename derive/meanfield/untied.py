@@ -7,6 +7,7 @@ map; pair perturbations give chi1 (one replica) and chi_star (two).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import sympy as sp
@@ -100,18 +101,14 @@ def _add_field_pairs(
     blocks[names.w[k]] = blocks[names.w_b[k]] = f"perturbation {left.weight}"
     for m in members:
         right = site.fields[m]
-        within = covariance_symbol(*sorted((left.name, right.name), key=_field_order(site)))
+        first, last = site.fields[min(k, m)], site.fields[max(k, m)]
+        within = covariance_symbol(first.name, last.name)
         across = overlap_symbol(left.name, right.name)
         second[left.symbol, right.symbol] = within
         second[names.to_b[left.symbol], names.to_b[right.symbol]] = within
         second[left.symbol, names.to_b[right.symbol]] = across
         second[names.w[k], names.w[m]] = _delta(left.name, right.name, "")
         second[names.w[k], names.w_b[m]] = _delta(left.name, right.name, "ab")
-
-
-def _field_order(site: SiteForm):  # type: ignore[no-untyped-def]
-    order = [item.name for item in site.fields]
-    return order.index
 
 
 def _delta(left: str, right: str, replicas: str) -> sp.Symbol:
@@ -220,24 +217,14 @@ def _field_perturbations(site: SiteForm, closure: Closure, names: _Names, two: b
         for k in range(len(site.fields))
     ]
     found: dict[sp.Symbol, sp.Expr] = {}
-    for members in site.groups.values():
-        for k in members:
-            for m in members:
-                symbol = _delta(site.fields[k].name, site.fields[m].name, "ab" if two else "")
-                found[symbol] = site.fields[k].gain ** 2 * closure.process(inner_a[k] * inner_b[m])
-    order = {symbol: max(_delta_rank(site, symbol, two), 0) for symbol in found}
-    return dict(sorted(found.items(), key=lambda item: order[item[0]]))
+    pairs = [(k, m) for members in site.groups.values() for k in members for m in members]
+    for k, m in sorted(pairs, key=lambda pair: (max(pair), min(pair))):
+        symbol = _delta(site.fields[k].name, site.fields[m].name, "ab" if two else "")
+        found[symbol] = site.fields[k].gain ** 2 * closure.process(inner_a[k] * inner_b[m])
+    return found
 
 
-def _delta_rank(site: SiteForm, symbol: sp.Symbol, two: bool) -> int:
-    for k, left in enumerate(site.fields):
-        for m, right in enumerate(site.fields):
-            if symbol == _delta(left.name, right.name, "ab" if two else ""):
-                return max(k, m) * len(site.fields) + min(k, m)
-    return 0
-
-
-def _canonical(names: _Names):  # type: ignore[no-untyped-def]
+def _canonical(names: _Names) -> Callable[[sp.Expr], sp.Expr]:
     """An average that concerns replica b alone is one of replica a."""
     back = {b: a for a, b in names.to_b.items()}
     copied = frozenset(names.to_b)
@@ -277,7 +264,24 @@ def _replicas(
     both.close()
     equations = overlaps | both.solved()
     system = System(equations, {symbol: str(symbol.name) for symbol in equations})
-    return Replicas(law, system, covariances, matrix), overlaps | both.equations
+    diagonal = _diagonal(site, single, both, names)
+    return Replicas(law, system, diagonal, covariances, matrix), overlaps | both.equations
+
+
+def _diagonal(site: SiteForm, single: Closure, both: Closure, names: _Names) -> dict[sp.Symbol, sp.Symbol]:
+    """Each overlap where the replicas coincide."""
+    back = {b: a for a, b in names.to_b.items()}
+    found = {
+        symbol: single.moments[integrand.xreplace(back)]
+        for integrand, symbol in both.moments.items()
+        if integrand.xreplace(back) in single.moments
+    }
+    for members in site.groups.values():
+        for k in members:
+            for m in members:
+                left, right = site.fields[min(k, m)].name, site.fields[max(k, m)].name
+                found[overlap_symbol(left, right)] = covariance_symbol(left, right)
+    return found
 
 
 def _steps(

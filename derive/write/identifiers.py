@@ -90,7 +90,7 @@ def _letter_latex(letter: str) -> str:
     match = re.fullmatch(r"GREEK (SMALL|CAPITAL) LETTER ([A-Z]+)", name)
     word = match[2].lower().replace("lamda", "lambda") if match else ""
     if match and word in GREEK:
-        return _greek_latex(word if match[1] == "SMALL" else word.capitalize()) + "{}"
+        return "{" + _greek_latex(word if match[1] == "SMALL" else word.capitalize()) + "}"
     return rf"\mathrm{{\text{{{prose_latex(letter)}}}}}"
 
 

@@ -17,7 +17,7 @@ from solvers.spectrum.gain import GainMatrix
 
 ETA = 1e-3
 COARSE = 1e-3
-FINE = 1e-9
+FINE = 1e-11
 GRID = 48
 
 
@@ -69,7 +69,7 @@ def find_support(
     outlines = _without_repeats(outlines)
     if not outlines:
         return Support((), None, None, 0.0, 0.0, eta)
-    polished = tuple(_polish(excess, line, FINE) if curves else line for line in outlines)
+    polished = tuple(_polish(excess, line, 1e-9) if curves else line for line in outlines)
     radius = _extreme(excess, polished, np.abs, _outward)
     abscissa = _extreme(excess, polished, np.real, _rightward)
     return Support(polished, radius[0], abscissa[0], radius[1], abscissa[1], eta)
@@ -212,8 +212,19 @@ def _extreme(
     size = max(float(np.ptp(points.real)), float(np.ptp(points.imag)), 1e-12)
     values = [_on_ray(excess, point, size, ray) for point in candidates]
     turned = _turn(excess, best, size, measure, ray)
-    top = max(float(measure(np.array([value]))[0]) for value in [*values, turned])
-    return top, 1e-8 * max(abs(top), size)
+    best = max([*values, turned], key=lambda value: float(measure(np.array([value]))[0]))
+    top = float(measure(np.array([best]))[0])
+    return top, _edge_error(excess, best, size, ray) + 1e-12 * abs(top)
+
+
+def _edge_error(
+    excess: Excess, point: complex, size: float, ray: Callable[[complex], tuple[complex, complex]]
+) -> float:
+    """How far the crossing can be off: what is left of the excess, plus quadrature error, over the slope."""
+    direction, h = ray(point)[1], 1e-4 * size
+    value = excess(np.array([point - h * direction, point, point + h * direction]), FINE)
+    slope = abs(value[2] - value[0]) / (2 * h)
+    return float((abs(value[1]) + 4 * FINE) / slope) if slope > 0 else float("inf")
 
 
 def _on_ray(
@@ -222,14 +233,14 @@ def _on_ray(
     """Outermost crossing near ``point`` along its ray."""
     base, direction = ray(point)
     start = ((point - base) / direction).real
-    steps = size * np.concatenate([-(2.0 ** np.arange(-3, -16, -1.0)), [0.0], 2.0 ** np.arange(-15, -2, 1.0)])
+    steps = size * np.concatenate([-(2.0 ** np.arange(-3, -20, -1.0)), [0.0], 2.0 ** np.arange(-19, -2, 1.0)])
     t = start + steps
     value = excess(base + t * direction, 1e-8)
     inside = np.nonzero(value > 0)[0]
     if not inside.size or inside[-1] == len(t) - 1:
-        return point
+        return point if inside.size else base + t[0] * direction
     low, high = t[inside[-1]], t[inside[-1] + 1]
-    root = brentq(lambda s: float(excess(np.array([base + s * direction]), FINE)[0]), low, high, xtol=1e-12, rtol=1e-12)
+    root = brentq(lambda s: float(excess(np.array([base + s * direction]), FINE)[0]), low, high, xtol=1e-14, rtol=1e-13)
     return base + root * direction
 
 
@@ -242,7 +253,7 @@ def _turn(
 ) -> complex:
     """Improve an extreme point off the real axis: parabola through the crossings of neighbouring rays."""
     if abs(point.imag) < 1e-6 * size:
-        return point
+        return _on_ray(excess, complex(point.real), size, ray)
     step = 0.02 * size
     for _ in range(3):
         around = [_on_ray(excess, point + shift * 1j * _tangent(point, ray), size, ray) for shift in (-step, 0.0, step)]
