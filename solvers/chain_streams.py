@@ -169,7 +169,7 @@ def _refined(
 
 
 def _initial(site: SiteForm, settings: Settings) -> dict[sp.Symbol, str]:
-    colours = {state: "state" for state in site.states}
+    colours = dict.fromkeys(site.states, "state")
     for item in site.fields:
         colours[item.symbol] = _digest("field", repr(settings.gains[item.weight]))
     for quenched in site.quenched:
