@@ -16,6 +16,7 @@ from derive.elementary import BUILTINS, Fn
 from derive.gaussian.average import Average, Law
 from derive.gaussian.forms import Reduced, reduce_forms
 from derive.theory import law_symbols
+from solvers.budget import check_budget
 from solvers.codegen.emit import broadcast_rows, compile_function
 from solvers.codegen.quadrature import Hint, gaussian_average
 from solvers.codegen.sampling import normal_points
@@ -27,6 +28,9 @@ COARSE_RTOL = 1e-6
 """Averages in two or more directions asked for no better than this come from a fixed set of points, smoothly."""
 
 LOG2_COARSE = 12
+
+ATTAINABLE = {0: 0.0, 1: 1e-13, 2: 1e-12, 3: 1e-11, 4: 1e-8}
+"""Relative accuracy that is worth asking for, by number of directions; what is reached is always reported."""
 
 RANK_TOLERANCE = 1e-14
 """Directions with less than this share of the largest variance carry no weight in float64."""
@@ -68,6 +72,7 @@ class CompiledAverage:
         extra: Sequence[sp.Symbol] = (),
     ) -> None:
         self.law = law
+        self.divergent = any(law.functions.has_delta(f) for f in integrands)
         held = set().union(*(f.free_symbols for f in integrands)) & {state for state, _ in implicit}
         self.implicit = implicit if held else ()
         residuals = tuple(residual for _, residual in self.implicit)
@@ -76,7 +81,8 @@ class CompiledAverage:
         needed = set().union(*(law_symbols(f, law) for f in (*integrands, *residuals)))
         self.parameters = tuple(sorted(needed - set(extra), key=str))
         self._last: tuple[tuple[float, ...], tuple[Geometry, np.ndarray, np.ndarray]] | None = None
-        self._compile(len(integrands))
+        self.count = len(integrands)
+        self._compile(self.count)
 
     def _compile(self, count: int) -> None:
         functions, reduced = self.law.functions, self.reduced
@@ -129,7 +135,13 @@ class CompiledAverage:
         return Geometry(mean[:free], spread, conditional), mean[free:], covariance[free:, free:]
 
     def evaluate(self, values: Values, rtol: float, extra: Sequence[complex] = ()) -> tuple[np.ndarray, np.ndarray]:
-        """Values and absolute errors, each of shape (m,)."""
+        """Values and absolute errors, each of shape (m,).
+
+        A delta function (the derivative of a jump) has no value at nodes: nan, with infinite error.
+        """
+        check_budget()
+        if self.divergent:
+            return np.full(self.count, np.nan), np.full(self.count, np.inf)
         shape, _, _ = self._geometry(values)
 
         def integrand(xi: np.ndarray) -> np.ndarray:
@@ -139,7 +151,8 @@ class CompiledAverage:
             return self._coarse(values, shape.dimension, extra)
         hints = self._hints(values, shape) if shape.dimension == 1 else None
         with np.errstate(all="ignore"):
-            result = gaussian_average(integrand, shape.dimension, rtol=rtol, atol=1e-300, hints=hints)
+            attainable = max(rtol, ATTAINABLE.get(shape.dimension, 1e-5))
+            result = gaussian_average(integrand, shape.dimension, rtol=attainable, atol=1e-300, hints=hints)
         return result.value, result.error
 
     def _coarse(self, values: Values, dimension: int, extra: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:

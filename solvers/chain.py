@@ -36,6 +36,7 @@ CORRELATION_TIMES = 4.0
 RUNAWAY = 1e12
 NEGLIGIBLE = 1e-12
 EQUAL = 1e-6  # replicas with (Q - C)/Q below this are called equal
+C_STAR_ALLOWANCE = 5.0  # noise in C is magnified by 1/(1 - chi_star); its tolerance, relative to Q, is wider
 SMALL_CHI = 0.05  # below this chi is held to an absolute, not a relative error
 
 
@@ -97,15 +98,15 @@ def sample_chain(
 
     Parameters
     ----------
-    tol : relative standard error aimed at, for q, q_total, Q, C_star (relative to Q), chi1 and chi_star; xi, which
-        magnifies the error of chi_star, is not held to it
+    tol : relative standard error aimed at, for q, q_total, Q, chi1 and chi_star; C_star is held to 5 tol Q, because
+        its noise is magnified by 1 / (1 - chi_star), and xi, where that of chi_star is, to nothing
     seed : the only source of randomness; with no ``budget`` the same seed gives the same bytes
     samples : sites in all 16 populations together (default 16 * 8 / tol, at most 16 * 32768)
     budget : seconds after which whatever was measured is reported, and the verdict says so
 
     Burn-in, first of one replica, then of both with their perturbations: after t = 32, 64, 128, ... steps the means
     over the third and the last quarter of the steps so far are compared, for every Q, then for every C and the two
-    growth rates.  It ends when each pair differs by at most tol/2 of its size or 3 standard errors (over
+    growth rates.  It ends when each pair differs by at most tol/2 of its size (C: 5 tol/2 of Q) or 3 standard errors (over
     populations), or has decayed by 1e-12; the second burn-in also lasts at least 4 / (1 - chi_star) steps, unless
     the replicas have merged, because C approaches C* at that rate.  At most 2048 steps each.
 
@@ -153,7 +154,7 @@ class _Run:
             [item.name for item in site.definitions],
             [str(state) for state in site.states],
         )
-        self.steps = 0
+        self.steps, self.pair_steps = 0, 0
         self.complaints: list[str] = []
 
     # Running --------------------------------------------------------------------------------------------------------
@@ -204,7 +205,7 @@ class _Run:
         names = [quantity for quantity, _ in self.columns]
         second = _last_quarter(history[:, :, :count])
         overlaps = history[:, :, names.index("C_star") : names.index("C_star") + count]
-        steady = bool(np.all(_steady(overlaps, second, self.tol, NEGLIGIBLE)))
+        steady = bool(np.all(_steady(overlaps, second, C_STAR_ALLOWANCE * self.tol, NEGLIGIBLE)))
         if self.model.divergent:
             return steady
         growth = history[:, :, -2:]
@@ -237,10 +238,10 @@ class _Run:
         worst = 0.0
         for k, (quantity, name) in enumerate(self.columns):
             if quantity in ("chi1", "chi_star"):
-                against = 0.0 if self.model.divergent else max(size[k], SMALL_CHI)
+                against = max(size[k], SMALL_CHI)
             else:
-                against = second[name] if quantity == "C_star" else size[k]
-            if against > NEGLIGIBLE:
+                against = C_STAR_ALLOWANCE * second[name] if quantity == "C_star" else size[k]
+            if NEGLIGIBLE < size[k] < np.inf:
                 worst = max(worst, float(error[k] / against))
         return worst
 
@@ -254,7 +255,9 @@ class _Run:
             self.complain("the second moments of the states still drift", "the states decay, grow or relax slowly")
         for population in self.populations:
             population.split()
+        single = self.steps
         both = self.burn_in(second=True)
+        self.pair_steps = self.steps - single
         if self.diverged:
             return self.divergence()
         if settled and not both:
@@ -339,6 +342,7 @@ class _Run:
             )
             infinite = Estimate(float("inf"), 0.0)
             return infinite, infinite if equal else None, None
+        self.note_spreading(measured.shape[1], notes)
         chi1, chi_star = _growth(measured[:, :, -2]), _growth(measured[:, :, -1])
         if not 0.0 < chi_star.value < 1.0:
             return chi1, chi_star, Estimate(0.0, 0.0) if chi_star.value == 0.0 else None
@@ -347,6 +351,17 @@ class _Run:
         if error > 0.3 * xi and chi_star.value > 0.5:
             notes.append("chi_star is 1 within a few standard errors: xi is known in order of magnitude at best")
         return chi1, chi_star, Estimate(float(xi), float(error))
+
+
+    def note_spreading(self, window: int, notes: list[str]) -> None:
+        for number, name in enumerate(("chi1", "chi_star")):
+            count = sum(population.spread[number] for population in self.populations)
+            if count:
+                every = POPULATIONS * (window + self.pair_steps) / count
+                notes.append(
+                    f"{name}: few sites carry the mean perturbation, which was given to every site once in"
+                    f" {every:.3g} steps; correlations of state and perturbation over longer times are left out"
+                )
 
 
 def _replicas_equal(tables: Mapping[str, Mapping[str, Estimate]]) -> bool:

@@ -26,6 +26,7 @@ MERGED = 1e-20  # replicas whose mean squared difference is this small a part of
 SWAPPED = 0.02  # part of the sites in which replica b starts elsewhere than replica a
 FAINT = 1e-100  # second moment below which a decaying state is scaled up, long before it underflows
 LIFT = 1e45
+FEW = 0.05  # |mean Sigma|^2 / mean |Sigma|^2 below which few sites carry the mean
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,12 @@ class _Conditioner:
 def _mean_product(x: Any, y: Any, size: int) -> float:
     if np.ndim(x) == 1 and np.ndim(y) == 1:
         return float(np.dot(x, y)) / size
-    return float(np.mean(x * y))
+    return _mean(x * y, size)
+
+
+def _mean(x: Any, size: int) -> float:
+    # np.mean spends more time on its arguments than on a few thousand sites.
+    return float(np.add.reduce(x)) / size if np.ndim(x) else float(x)
 
 
 class Population:
@@ -145,6 +151,7 @@ class Population:
     ----------
     a, b : (S, M), states of the replicas; b is None until `split`
     alive : False once a state is not finite or has grown beyond ``limit``
+    spread : how often the mean perturbation, of one and of two replicas, was given to every site
     """
 
     def __init__(self, model: Model, size: int, sequence: np.random.SeedSequence, limit: float) -> None:
@@ -155,6 +162,7 @@ class Population:
         self.b: Array | None = None
         self.merged = False
         self.alive = True
+        self.spread = [0, 0]
         self._pair: list[Any] = []
         self._cross: list[Any] = []
 
@@ -267,19 +275,33 @@ class Population:
         """Growth of tr mean Sigma for one replica, and of mean Sigma along itself for two."""
         if self.model.divergent:
             return [np.inf, np.inf]
-        before = _means(self._pair)
+        before = self._spread(self._pair, 0)
         self._pair = self._transported(own, own, self._pair)
-        after = _means(self._pair)
+        after = _means(self._pair, self.size)
         growth = float(np.trace(after) / np.trace(before))
         self._pair = _normalised(self._pair, float(np.trace(after)), self.size)
         if self.merged:
             return [growth, growth]
-        before = _means(self._cross)
+        before = self._spread(self._cross, 1)
         self._cross = self._transported(own, other, self._cross)
-        after = _means(self._cross)
+        after = _means(self._cross, self.size)
         along = float(np.sum(after * before) / np.sum(before * before))
         self._cross = _normalised(self._cross, float(np.linalg.norm(after)), self.size)
         return [growth, along]
+
+    def _spread(self, sigma: list[Any], number: int) -> Array:
+        """Mean Sigma, (S, S).  Where few sites carry it, every site is given the mean.
+
+        A product of many L has a heavy tail, and a finite population would show its typical and not its mean growth.
+        What is lost is the correlation of Sigma and state, for as long as a site remembers its state.
+        """
+        mean = _means(sigma, self.size)
+        square = sum(_mean_product(value, value, self.size) for row in sigma for value in row)
+        if float(np.sum(mean**2)) < FEW * square:
+            self.spread[number] += 1
+            for i, row in enumerate(sigma):
+                row[:] = [np.full(self.size, mean[i, j]) for j in range(len(row))]
+        return mean
 
     def _transported(self, own: Local, other: Local, sigma: list[Any]) -> list[Any]:
         """L_a Sigma L_b^T + sum over k, l of one matrix of a_k a_l^T Delta_kl, per site."""
@@ -339,11 +361,11 @@ class Population:
         total = 0.0
         for n, value in left[k].items():
             if (m, n) in other.b:
-                total += float(np.mean(value * other.b[m, n]))
+                total += _mean_product(value, other.b[m, n], self.size)
         for p in range(k):
             for r in range(m):
                 if delta[p, r] != 0.0 and (k, p) in own.e and (m, r) in other.e:
-                    total += float(np.mean(own.e[k, p] * other.e[m, r])) * delta[p, r]
+                    total += _mean_product(own.e[k, p], other.e[m, r], self.size) * delta[p, r]
         return total
 
 
@@ -356,7 +378,9 @@ def _row_times(matrix: Entries, row: int, sigma: list[Any], states: range) -> di
     for n in states:
         total: Any = 0.0
         for m in present:
-            total = total + matrix[row, m] * sigma[m][n]
+            entry = matrix[row, m]
+            term = sigma[m][n] if np.ndim(entry) == 0 and entry == 1 else entry * sigma[m][n]
+            total = term if m == present[0] else total + term
         found[n] = total
     return found
 
@@ -368,8 +392,8 @@ def _stacked(values: Sequence[Any], size: int) -> Array:
     return rows
 
 
-def _means(sigma: list[Any]) -> Array:
-    return np.array([[float(np.mean(value)) for value in row] for row in sigma])
+def _means(sigma: list[Any], size: int) -> Array:
+    return np.array([[_mean(value, size) for value in row] for row in sigma])
 
 
 def _normalised(sigma: list[Any], scale: float, size: int) -> list[Any]:

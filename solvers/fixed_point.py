@@ -29,7 +29,7 @@ def solve_all(equations: Equations, tol: float) -> FixedPoints:
     Solutions that run off to infinity are reported in ``notes``, never as numbers.
     """
     if not equations.feedback:
-        return FixedPoints((_finish(equations, np.zeros(0), tol),))
+        return FixedPoints((finish(equations, np.zeros(0), tol),))
     if len(equations.feedback) == 1:
         starts, notes = _scan(equations)
         found = [_polish_scalar(equations, start, tol) for start in starts]
@@ -132,18 +132,36 @@ def _tangencies(
 def _polish_scalar(equations: Equations, bracket: tuple[float, float], tol: float) -> FixedPoint | None:
     low, high = bracket
     if low == high:
-        return _finish(equations, np.array([low]), tol)
+        return finish(equations, np.array([low]), tol)
 
     def gap(m: float, rtol: float) -> float:
         return float(equations.complete([m], rtol).image[0]) - m
 
     coarse = brentq(lambda m: gap(m, SCAN_RTOL), low, high, xtol=1e-300, rtol=1e-7)
+    return polish_from(equations, coarse, bracket, tol)
+
+
+def polish_from(
+    equations: Equations, start: float | np.ndarray, bracket: tuple[float, float] | None, tol: float
+) -> FixedPoint | None:
+    """Finish a solution known roughly at full accuracy.
+
+    One unknown: chord steps, else Brent's method in ``bracket``; None where the rough map showed a solution that
+    is not there.  Several: Newton.
+    """
+    if bracket is None or len(equations.feedback) > 1:
+        return _polish(equations, np.atleast_1d(start), tol)
+    coarse = float(np.atleast_1d(start)[0])
+
+    def gap(m: float, rtol: float) -> float:
+        return float(equations.complete([m], rtol).image[0]) - m
+
     h = 1e-4 * abs(coarse)
     slope = (gap(coarse + h, SCAN_RTOL) - gap(coarse - h, SCAN_RTOL)) / (2 * h)
     x = _chord(lambda m: gap(m, tol), coarse, slope, tol)
     if x is None:
-        x = _bracketed(lambda m: gap(m, tol), low, high, coarse, tol)
-    return None if x is None else _finish(equations, np.array([x]), tol)
+        x = _bracketed(lambda m: gap(m, tol), *bracket, coarse, tol)
+    return None if x is None else finish(equations, np.array([x]), tol)
 
 
 def _chord(gap: Callable[[float], float], x: float, slope: float, tol: float) -> float | None:
@@ -226,7 +244,7 @@ def _newton(equations: Equations, x: np.ndarray, rtol: float) -> np.ndarray | No
 
 def _polish(equations: Equations, x: np.ndarray, tol: float) -> FixedPoint | None:
     better = _newton(equations, x, tol)
-    return _finish(equations, x if better is None else better, tol)
+    return finish(equations, x if better is None else better, tol)
 
 
 def _same(x: np.ndarray, y: np.ndarray) -> bool:
@@ -252,7 +270,7 @@ def derivative(equations: Equations, x: np.ndarray, rtol: float) -> np.ndarray:
     return np.array(columns).T.reshape(len(x), len(x))
 
 
-def _finish(equations: Equations, x: np.ndarray, tol: float) -> FixedPoint:
+def finish(equations: Equations, x: np.ndarray, tol: float) -> FixedPoint:
     """Evaluate everything at the solution, and turn residual and quadrature error into an error of it."""
     done = equations.complete(x, tol)
     slopes = derivative(equations, x, min(tol, 1e-9) if not x.any() else SCAN_RTOL)

@@ -1,0 +1,5 @@
+"""The spectrum of the Jacobian at one static solution: support, filament, outliers, atoms."""
+
+from solvers.spectrum.result import SpectrumResult, spectrum_of
+
+__all__ = ["SpectrumResult", "spectrum_of"]

@@ -1,0 +1,104 @@
+"""Support, filament, outliers and atoms put together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from derive.theory import Theory
+from solvers.averages import Evaluator, Values
+from solvers.budget import check_budget
+from solvers.result import CONVERGED
+from solvers.spectrum.gain import GainMatrix, OutlierMap
+from solvers.spectrum.outliers import find_outliers
+from solvers.spectrum.sites import Atom, SiteSpectrum, site_spectrum
+from solvers.spectrum.support import ETA, Resolved, Support, find_support
+
+
+@dataclass(frozen=True)
+class SpectrumResult:
+    """Everything said about the eigenvalues at one solution.
+
+    boundary : closed curves (complex, first point repeated); radius, abscissa : of the support at resolution eta,
+    None where there is no support; filament : real range of L beyond the support (eigenvalues of vanishing density);
+    outliers : isolated eigenvalues; atoms : exact eigenvalues of L that no field moves; divergent : the gain matrix
+    averages the square of a delta function.
+    """
+
+    boundary: tuple[np.ndarray, ...]
+    radius: float | None
+    abscissa: float | None
+    radius_error: float
+    abscissa_error: float
+    filament: tuple[float, float] | None
+    outliers: tuple[complex, ...]
+    outlier_errors: tuple[float, ...]
+    atoms: tuple[Atom, ...]
+    eta: float
+    divergent: bool = False
+    verdict: str = CONVERGED
+    notes: tuple[str, ...] = ()
+
+
+def spectrum_of(
+    theory: Theory, values: Values, evaluator: Evaluator, tol: float, *, curves: bool = True, eta: float = ETA
+) -> SpectrumResult:
+    """Spectrum at one solution of a static theory.
+
+    values : parameters and unknowns; curves : trace the boundary finely; eta : resolution on the real range of L.
+    """
+    check_budget()
+    spectrum = theory.spectrum
+    assert spectrum is not None
+    functions = theory.law.functions
+    if any(functions.has_delta(entry) for entry in [*spectrum.T, *spectrum.L]):
+        return _divergent(eta)
+    sites = site_spectrum(theory, values)
+    gain = GainMatrix(theory, values, evaluator, min(tol, 1e-10))
+    support = find_support(gain, sites.sample, eta=eta, curves=curves)
+    check_budget()
+    outliers = find_outliers(
+        OutlierMap(theory, values, evaluator, min(tol, 1e-10)), Resolved(gain, support.eta), support,
+        sites.range or (0.0, 0.0),
+    )  # fmt: skip
+    return SpectrumResult(
+        support.boundary,
+        support.radius,
+        support.abscissa,
+        support.radius_error,
+        support.abscissa_error,
+        _filament(sites, support),
+        outliers.values,
+        outliers.errors,
+        sites.atoms,
+        support.eta,
+        verdict=_verdict(support),
+        notes=(outliers.note,) if outliers.note else (),
+    )
+
+
+def _filament(sites: SiteSpectrum, support: Support) -> tuple[float, float] | None:
+    """The range of L to the right of the support's edge, where L has a continuous law."""
+    if not sites.continuous or sites.range is None or not support.boundary:
+        return None
+    edge = max(float(curve.real.max()) for curve in support.boundary)
+    if support.abscissa is not None:
+        edge = support.abscissa
+    return (edge, sites.range[1]) if sites.range[1] > edge else None
+
+
+def _verdict(support: Support) -> str:
+    if support.radius is None or support.radius_error <= 1e-5 * max(1.0, abs(support.radius)):
+        return CONVERGED
+    return (
+        f"the edge of the support is known to {support.radius_error:.1e} only; "
+        "(a) the gain is flat there (a critical line): move a parameter; (b) averages in many dimensions: see error"
+    )
+
+
+def _divergent(eta: float) -> SpectrumResult:
+    return SpectrumResult(
+        (), None, None, np.inf, np.inf, None, (), (), (), eta, divergent=True,
+        notes=("the gain matrix diverges: it averages the square of a delta function (the derivative of a jump)",),
+    )  # fmt: skip
