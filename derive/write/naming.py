@@ -34,22 +34,22 @@ class Names:
         if isinstance(value, Fn) and value.order == 0:
             self.calls.setdefault((value.name, value.argument), (name, replica))
 
-    def apply(self, expression: sp.Expr, without: Iterable[str] = ()) -> sp.Expr:
+    def apply(self, expression: sp.Expr, without: Iterable[Named] = ()) -> sp.Expr:
         """Call every named value by its name, outermost first; names in ``without`` stay spelled out."""
         return self._apply(expression, frozenset(without), {})
 
-    def _apply(self, node: sp.Expr, without: frozenset[str], done: dict[sp.Expr, sp.Expr]) -> sp.Expr:
+    def _apply(self, node: sp.Expr, without: frozenset[Named], done: dict[sp.Expr, sp.Expr]) -> sp.Expr:
         if node not in done:
             done[node] = self._renamed(node, without, done)
         return done[node]
 
-    def _renamed(self, node: sp.Expr, without: frozenset[str], done: dict[sp.Expr, sp.Expr]) -> sp.Expr:
+    def _renamed(self, node: sp.Expr, without: frozenset[Named], done: dict[sp.Expr, sp.Expr]) -> sp.Expr:
         named = self.values.get(node)
-        if named is not None and str(named) not in without:
+        if named is not None and named not in without:
             return named
         if isinstance(node, Fn):
             called = self.calls.get((node.name, node.argument))
-            if called is not None and str(Named(called[0], 0, called[1])) not in without:
+            if called is not None and Named(called[0], 0, called[1]) not in without:
                 return Named(called[0], node.order, called[1])
             return Fn(node.name, node.order, self._apply(node.argument, without, done))
         if not node.args or isinstance(node, Named):
@@ -58,38 +58,43 @@ class Names:
         return node if parts == list(node.args) else node.func(*parts)
 
 
-def names_of(theory: Theory) -> Names:
-    """The names of a theory: states at the fixed point, definitions, next values; of both replicas."""
+def site_names(theory: Theory) -> Names:
+    """Definitions, and next values of states, in terms of states and fields."""
     names = Names()
-    site = theory.site
-    solved = dict(theory.states)
-    quenched = {item.symbol for item in site.quenched}
-    for state, value in solved.items():
-        if value not in quenched and not value.is_number:
-            names.values.setdefault(value, Named(state.name))
-    values = [(item.name, item.value) for item in site.definitions]
-    for name, value in values:
-        names.add(name, tidy(value.xreplace(solved)) if solved else value)
-    if solved:
-        return names
-    for state, value in zip(site.states, site.F, strict=True):
-        if site.discrete and value.args:
+    for item in theory.site.definitions:
+        names.add(item.name, item.value)
+    for state, value in zip(theory.site.states, theory.site.F, strict=True):
+        if theory.site.discrete and value.args:
             names.values.setdefault(value, Named(state.name, 1))
-    _add_replica(names, theory, values)
     return names
 
 
-def _add_replica(names: Names, theory: Theory, values: list[tuple[str, sp.Expr]]) -> None:
+def names_of(theory: Theory) -> Names:
+    """The names used in a derivation: states and definitions at the fixed point, or both replicas of a map."""
+    if theory.ansatz != "static":
+        names = site_names(theory)
+        _add_replica(names, theory)
+        return names
+    names = Names()
+    solved = dict(theory.states)
+    quenched = {item.symbol for item in theory.site.quenched}
+    for state, value in solved.items():
+        if value not in quenched and not value.is_number:
+            names.values.setdefault(value, Named(state.name))
+    for item in theory.site.definitions:
+        names.add(item.name, tidy(item.value.xreplace(solved)))
+    return names
+
+
+def _add_replica(names: Names, theory: Theory) -> None:
     to_b = replica_symbols(theory)
-    for name, value in values:
-        copied = value.xreplace(to_b)
-        if copied != value:
-            names.add(name, copied, replica=1)
+    for item in theory.site.definitions:
+        copied = item.value.xreplace(to_b)
+        if copied != item.value:
+            names.add(item.name, copied, replica=1)
 
 
 def replica_symbols(theory: Theory) -> Mapping[sp.Symbol, sp.Symbol]:
     """Each symbol that differs between replicas -> its copy in replica b, as far as the law knows one."""
     known = {symbol.name: symbol for symbol in theory.law.blocks}
-    return {
-        symbol: known[f"{symbol.name}^b"] for symbol in theory.law.blocks if f"{symbol.name}^b" in known
-    }
+    return {symbol: known[f"{symbol.name}^b"] for symbol in theory.law.blocks if f"{symbol.name}^b" in known}

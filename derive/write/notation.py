@@ -31,6 +31,7 @@ class Notation(Protocol):
     def function(self, identifier: str, order: int) -> Box: ...
     def rate(self, state: str) -> Box: ...
     def spectral(self) -> str: ...
+    def entry(self, head: str, row: tuple[str, ...], column: tuple[str, ...]) -> Box: ...
 
 
 def declared_names(cell: Cell) -> tuple[str, ...]:
@@ -95,6 +96,9 @@ class LatexNotation:
         if head == "Deltaab":
             letter, replica = r"\Delta", True
         letter = letter or identifier_latex(head or "_")
+        if head == "T" and inner.count(",") == 1:
+            row, column = inner.split(",")
+            return self.entry(head, (row,), (column,))
         script = self._script(inner)
         body = _tilde(letter) if replica else letter
         return Box(f"{body}_{{{script}}}", 1 + 0.7 * visible_width(script))
@@ -109,6 +113,12 @@ class LatexNotation:
         if len(names) == 2 and names[0] == names[1]:
             names = names[:1]
         return ",".join(names)
+
+    def entry(self, head: str, row: tuple[str, ...], column: tuple[str, ...]) -> Box:
+        """An entry of a matrix whose rows and columns are fields, or pairs of fields."""
+        scripts = [r"\,".join(self.field(name) for name in dict.fromkeys(index)) for index in (row, column)]
+        script = (";\\," if len(row) > 1 else r"\,").join(scripts)
+        return Box(f"{head}_{{{script}}}", 1 + 0.7 * visible_width(script))
 
     def field(self, name: str) -> str:
         """A field's matrix, numbered from its second product on."""
@@ -165,6 +175,11 @@ class TextNotation:
         if head != "T" and len(names) == 2 and names[0] == names[1]:
             names = names[:1]
         return _plain(f"{letter}{'~' * replica}[{','.join(names)}]")
+
+    def entry(self, head: str, row: tuple[str, ...], column: tuple[str, ...]) -> Box:
+        """An entry of a matrix whose rows and columns are fields, or pairs of fields."""
+        indices = [" ".join(self.field(name) for name in dict.fromkeys(index)) for index in (row, column)]
+        return _plain(f"{head}[{('; ' if len(row) > 1 else ',').join(indices)}]")
 
     def field(self, name: str) -> str:
         """A field by its matrix, as the cell format calls it."""

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from derive.write.identifiers import GREEK, greek_letter, identifier_latex, prose_latex
-from derive.write.notation import Notation
+from derive.write.box import PRODUCT, Box
+from derive.write.notation import LatexNotation, TextNotation, visible_width
 
 _FUNCTIONS = ("det", "ln", "exp", "max", "min", "Re", "Im")
 _GREEK_WORD = re.compile(r"(?:lam|chi1|chi_star|(?:" + "|".join(sorted(GREEK - {"nu", "mu"}, key=len, reverse=True)) + r"))")
@@ -71,6 +72,13 @@ class Medium(Protocol):
 
     def words(self, text: str) -> str: ...
     def formula(self, text: str) -> str: ...
+    def symbolic(self, text: str) -> Box: ...
+    def index(self, head: str, row: str, column: str) -> Box: ...
+    def label(self, text: str) -> Box: ...
+    def entries(self, matrix: Box) -> Box: ...
+    def normal(self, mean: Box, variance: Box) -> Box: ...
+    def inline(self, shown: Box, default: str) -> str: ...
+    def observable(self, head: str, name: Box) -> Box: ...
 
 
 def set_prose(text: str, medium: Medium) -> str:
@@ -82,7 +90,7 @@ def set_prose(text: str, medium: Medium) -> str:
 class LatexMedium:
     """Inline LaTeX."""
 
-    def __init__(self, notation: Notation) -> None:
+    def __init__(self, notation: LatexNotation) -> None:
         self.notation = notation
 
     def words(self, text: str) -> str:
@@ -93,12 +101,47 @@ class LatexMedium:
         )
 
     def formula(self, text: str) -> str:
-        return "$" + _translate(text, self._atom) + "$"
+        return f"${self.symbolic(text).text}$"
+
+    def symbolic(self, text: str) -> Box:
+        """A formula to stand in a display."""
+        tight = re.sub(r"\s*([-=+/<>,;])\s*", r"\1", text)
+        shown = _translate(tight, self._atom)
+        return Box(shown, visible_width(shown), PRODUCT)
+
+    def index(self, head: str, row: str, column: str) -> Box:
+        """An entry of a matrix, called by what stands beside and above it."""
+        script = rf"{row},\,{column}"
+        return Box(f"{head}_{{{script}}}", 1 + 0.7 * visible_width(script))
+
+    def observable(self, head: str, name: Box) -> Box:
+        """Q of a state, q_total of a definition."""
+        letter, _, word = head.partition("_")
+        total = rf"^{{\mathrm{{{word}}}}}" if word else ""
+        return Box(f"{letter}{total}_{{{name.text}}}", 3 + name.width)
+
+    def label(self, text: str) -> Box:
+        """Words in a display."""
+        return Box(rf"\text{{{prose_latex(text)}}}", len(text))
+
+    def entries(self, matrix: Box) -> Box:
+        """The entries of a matrix."""
+        return Box(rf"({matrix.text})_{{ij}}", matrix.width + 2.5)
+
+    def normal(self, mean: Box, variance: Box) -> Box:
+        """The normal law."""
+        inside = f"{mean.text},\\,{variance.text}"
+        fence = (r"\left(", r"\right)") if mean.tall or variance.tall else ("(", ")")
+        return Box(rf"\mathcal{{N}}{fence[0]}{inside}{fence[1]}", mean.width + variance.width + 4)
+
+    def inline(self, shown: Box, default: str) -> str:
+        """A parameter with its default."""
+        return f"${shown.text} = {default}$" if default != "required" else f"${shown.text}$ (required)"
 
     def _atom(self, atom: str) -> str:
         fixed = {
             "E[": r"\langle ", "]": r"\rangle ", "<=": r"\le ", ">=": r"\ge ", "->": r"\to ", "|": "|",
-            "|^2": "|^{2}", "*": "^{*}", "~": r"\sim ", "chi1": r"\chi_{1}", "chi_star": r"\chi_{*}", "->>": "",
+            "|^2": "|^{2}", "*": "^{*}", "~": r"\sim ", "chi1": r"\chi_{1}", "chi_star": r"\chi_{*}", "sum": r"\sum ",
             "lam": self.notation.spectral() + " ", "{": r"\{", "}": r"\}", "%": r"\%", "&": r"\&", "#": r"\#",
             "\\": r"\backslash ", "`": "",
         }  # fmt: skip
@@ -129,14 +172,46 @@ class LatexMedium:
 class TextMedium:
     """Unicode."""
 
-    def __init__(self, notation: Notation) -> None:
+    def __init__(self, notation: TextNotation) -> None:
         self.notation = notation
 
     def words(self, text: str) -> str:
         return text
 
     def formula(self, text: str) -> str:
-        return _translate(text, self._atom)
+        return self.symbolic(text).text
+
+    def symbolic(self, text: str) -> Box:
+        """A formula to stand in a display."""
+        shown = _translate(text, self._atom)
+        return Box(shown, len(shown), PRODUCT)
+
+    def index(self, head: str, row: str, column: str) -> Box:
+        """An entry of a matrix, called by what stands beside and above it."""
+        return self._box(f"{head}[{row}, {column}]")
+
+    def observable(self, head: str, name: Box) -> Box:
+        """Q of a state, q_total of a definition."""
+        return self._box(f"{head}[{name.text}]")
+
+    def label(self, text: str) -> Box:
+        """Words in a display."""
+        return self._box(text)
+
+    def entries(self, matrix: Box) -> Box:
+        """The entries of a matrix."""
+        return self._box(f"{matrix.text}_ij")
+
+    def normal(self, mean: Box, variance: Box) -> Box:
+        """The normal law."""
+        return self._box(f"N({mean.text}, {variance.text})")
+
+    def inline(self, shown: Box, default: str) -> str:
+        """A parameter with its default."""
+        return f"{shown.text} = {default}" if default != "required" else f"{shown.text} (required)"
+
+    def _box(self, text: str) -> Box:
+        return Box(text, len(text))
 
     def _atom(self, atom: str) -> str:
         fixed = {

@@ -188,4 +188,5 @@ class Typesetter:
 
 
 def _order(item: tuple[int, Box]) -> tuple[int, str]:
-    return item[0], item[1].flat().text
+    """By rank, then by text, replica b after replica a."""
+    return item[0], item[1].flat().text.replace(r"\tilde", "~")

@@ -1,0 +1,148 @@
+"""A theory ready to be set: names, moments and media brought together, and the blocks a document is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Union
+
+import sympy as sp
+
+from derive.stability.spectrum import LAM, LAM_CONJ
+from derive.theory import Theory
+from derive.write.box import Box
+from derive.write.collect import collect
+from derive.write.modulus import Conjugation
+from derive.write.moments import read_integrand, split_moment
+from derive.write.naming import Names, names_of, site_names
+from derive.write.nodes import Named
+from derive.write.notation import LatexNotation, TextNotation, latex_notation, text_notation
+from derive.write.prose import LatexMedium, Medium, TextMedium, set_prose, with_formulas
+from derive.write.style import LatexStyle, Style, TextStyle
+from derive.write.tree import TreeSetter
+from derive.write.typeset import Typesetter
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A section, or a numbered step inside one."""
+
+    text: str
+    level: int = 1
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """A set sentence or two; ``label`` stands out in front."""
+
+    text: str
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """left = right, or a right-hand side alone."""
+
+    left: Box | None
+    right: Box
+    relation: str = "="
+
+
+@dataclass(frozen=True)
+class Display:
+    """Equations under each other; numbered ones can be referred to."""
+
+    rows: tuple[Row, ...]
+    numbered: bool = True
+
+
+Block = Union[Heading, Paragraph, Display]
+
+
+class Presenter:
+    """Sets the expressions, equations and sentences of one theory in one medium."""
+
+    def __init__(self, theory: Theory, style: Style, notation: LatexNotation | TextNotation, medium: Medium) -> None:
+        self.theory, self.style, self.notation, self.medium = theory, style, notation, medium
+        self.conjugation = Conjugation(LAM, LAM_CONJ)
+        self.names, self.site_names = names_of(theory), site_names(theory)
+        self.typesetter = Typesetter(style, notation, frozenset(theory.site.parameters))
+        self.tree = TreeSetter(theory.site.cell, style, notation)
+
+    def show(self, expression: sp.Basic, without: Iterable[Named] = (), names: Names | None = None) -> Box:
+        """An expression with its names, moduli and common factors."""
+        if not isinstance(expression, sp.Expr):
+            return self.typesetter.box(expression)
+        renamed = (names or self.names).apply(expression, without)
+        return self.typesetter.box(collect(self.conjugation.fold(renamed)))
+
+    def plain(self, expression: sp.Basic) -> Box:
+        """An expression as it is."""
+        return self.typesetter.box(expression)
+
+    def words(self, text: str) -> str:
+        """A sentence of ours, formulas between dollar signs."""
+        return set_prose(text, self.medium)
+
+    def sentence(self, text: str) -> str:
+        """A sentence that a derivation carries, its formulas found by themselves."""
+        escaped = text.replace("$", "")
+        return set_prose(with_formulas(escaped), self.medium)
+
+    def for_bodies(self) -> TreeSetter:
+        """Sets the bodies of functions, where x is the argument whatever else the cell calls x."""
+        table = {name: shown for name, shown in self.notation.table.items() if name != "x"}
+        return TreeSetter(self.theory.site.cell, self.style, replace(self.notation, table=table))
+
+    def field(self, number: int) -> str:
+        """Name of a field."""
+        return self.theory.site.fields[number].name
+
+
+def latex_presenter(theory: Theory) -> Presenter:
+    """For LaTeX."""
+    notation = latex_notation(theory.site.cell, moments_of(theory))
+    return Presenter(theory, LatexStyle(), notation, LatexMedium(notation))
+
+
+def text_presenter(theory: Theory) -> Presenter:
+    """For a terminal."""
+    notation = text_notation(theory.site.cell, moments_of(theory))
+    return Presenter(theory, TextStyle(), notation, TextMedium(notation))
+
+
+def moments_of(theory: Theory) -> dict[str, sp.Expr]:
+    """The integrand behind the name of every moment that occurs in a theory."""
+    known = known_symbols(theory)
+    names = names_of(theory)
+    found: dict[str, sp.Expr] = {}
+    for expression in _expressions(theory):
+        for symbol in expression.free_symbols:
+            parts = split_moment(symbol.name)
+            if parts is None or parts[0] not in ("E", "P", "C") or symbol.name in found:
+                continue
+            integrand = read_integrand(parts[1], known)
+            if integrand is not None:
+                found[symbol.name] = names.apply(integrand)
+    return found
+
+
+def known_symbols(theory: Theory) -> dict[str, sp.Symbol]:
+    """Every site variable and parameter by name."""
+    site = theory.site
+    symbols = [*theory.law.blocks, *site.states, *site.parameters.values(), *(item.symbol for item in site.fields)]
+    return {symbol.name: symbol for symbol in symbols}
+
+
+def _expressions(theory: Theory) -> Iterator[sp.Basic]:
+    for step in theory.steps:
+        for left, right in step.equations:
+            yield from (left, right)
+    yield from theory.system.equations.values()
+    yield from theory.observables.values()
+    if theory.perturbation is not None:
+        yield from theory.perturbation
+    if theory.replicas is not None:
+        yield from theory.replicas.system.equations.values()
+        yield from theory.replicas.covariances.values()
+        yield from theory.replicas.perturbation
