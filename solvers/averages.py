@@ -5,7 +5,7 @@ An average is compiled once (change of variables, generated code) and evaluated 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from solvers.budget import check_budget
 from solvers.codegen.emit import broadcast_rows, compile_function
 from solvers.codegen.quadrature import Hint, gaussian_average
 from solvers.codegen.sampling import normal_points
+from solvers.parity import ParityRule
 from solvers.site_roots import SiteRoots
 
 Values = Mapping[sp.Symbol, float]
@@ -31,6 +32,9 @@ LOG2_COARSE = 12
 
 ATTAINABLE = {0: 0.0, 1: 1e-13, 2: 1e-12, 3: 1e-11, 4: 1e-8}
 """Relative accuracy that is worth asking for, by number of directions; what is reached is always reported."""
+
+CANCELLATION = 1e-2
+"""Averages far smaller than their integrand are asked for to this share of the relative accuracy of its modulus."""
 
 RANK_TOLERANCE = 1e-14
 """Directions with less than this share of the largest variance carry no weight in float64."""
@@ -46,7 +50,8 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Geometry:
-    """How standard normals become forms: y = mean + spread @ xi; then one extra xi for each conditional form."""
+    """How standard normals become forms: y = mean + spread @ xi; then one extra xi for each conditional form
+    (none where all of them are constant)."""
 
     mean: np.ndarray
     spread: np.ndarray
@@ -83,6 +88,8 @@ class CompiledAverage:
         self._last: tuple[tuple[float, ...], tuple[Geometry, np.ndarray, np.ndarray]] | None = None
         self.count = len(integrands)
         self._compile(self.count)
+        alone = self.count == 1 and not self.implicit and not self.extra
+        self._parity = ParityRule(integrands[0], self._gaussians, law.functions) if alone else None
 
     def _compile(self, count: int) -> None:
         functions, reduced = self.law.functions, self.reduced
@@ -97,6 +104,8 @@ class CompiledAverage:
         free = tuple(form.symbol for form in reduced.free)
         whole = tuple(form.symbol for form in reduced.conditional)
         weights = [weight for form in reduced.conditional for weight, _ in form.parts]
+        ends = np.cumsum([0, *(len(form.parts) for form in reduced.conditional)])
+        self._parts = [slice(int(a), int(b)) for a, b in zip(ends[:-1], ends[1:], strict=True)]
         self._weights = compile_function((*self.parameters, *free), weights, functions)
         states = tuple(state for state, _ in self.implicit)
         arguments = (*self.parameters, *free, *whole, *states, *self.extra)
@@ -118,19 +127,22 @@ class CompiledAverage:
             self._last = key, self.geometry(values)
         return self._last[1]
 
+    def _gaussian_law(self, values: Values) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and covariance of the Gaussian symbols."""
+        size = len(self._gaussians)
+        moments = np.array([float(x) for x in self._moments(*(values[p] for p in self.parameters))])
+        return moments[:size], moments[size:].reshape(size, size)
+
     def geometry(self, values: Values) -> tuple[Geometry, np.ndarray, np.ndarray]:
         """Means and spreads of the free forms; means and covariance of the inner forms of conditional ones."""
         given = [values[p] for p in self.parameters]
         size, count = len(self._gaussians), len(self._base_forms())
-        moments = np.array([float(x) for x in self._moments(*given)])
+        own_mean, own_covariance = self._gaussian_law(values)
         rows = np.array([float(x) for x in self._rows(*given)]).reshape(count, size)
-        mean = rows @ moments[:size]
-        covariance = rows @ moments[size:].reshape(size, size) @ rows.T
+        mean = rows @ own_mean
+        covariance = rows @ own_covariance @ rows.T
         free = len(self.reduced.free)
-        inner_variance = np.diag(covariance)[free:]
-        conditional = sum(
-            bool(np.any(part > 0)) for part in _split(inner_variance, [len(c.parts) for c in self.reduced.conditional])
-        )
+        conditional = len(self._parts) if np.any(np.diag(covariance)[free:] > 0) else 0
         spread = pivoted_cholesky(covariance[:free, :free])
         return Geometry(mean[:free], spread, conditional), mean[free:], covariance[free:, free:]
 
@@ -142,6 +154,8 @@ class CompiledAverage:
         check_budget()
         if self.divergent:
             return np.full(self.count, np.nan), np.full(self.count, np.inf)
+        if self._parity is not None and self._parity.vanishes(*self._gaussian_law(values)):
+            return np.zeros(1), np.zeros(1)
         shape, _, _ = self._geometry(values)
 
         def integrand(xi: np.ndarray) -> np.ndarray:
@@ -152,8 +166,17 @@ class CompiledAverage:
         hints = self._hints(values, shape) if shape.dimension == 1 else None
         with np.errstate(all="ignore"):
             attainable = max(rtol, ATTAINABLE.get(shape.dimension, 1e-5))
-            result = gaussian_average(integrand, shape.dimension, rtol=attainable, atol=1e-300, hints=hints)
+            floor = CANCELLATION * attainable * self._typical_size(integrand, shape.dimension)
+            result = gaussian_average(integrand, shape.dimension, rtol=attainable, atol=floor, hints=hints)
         return result.value, result.error
+
+    @staticmethod
+    def _typical_size(integrand: Callable[[np.ndarray], np.ndarray], dimension: int) -> float:
+        """Mean modulus of the integrands, roughly: what an average that nearly cancels is measured against."""
+        if dimension == 0:
+            return 0.0
+        size = np.abs(integrand(normal_points(dimension, 6))).mean(axis=1).min()
+        return float(size) if np.isfinite(size) else 0.0
 
     def _coarse(self, values: Values, dimension: int, extra: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
         """Symmetrised Sobol points, the same for all parameter values: a smooth function of them, to about 1e-3."""
@@ -181,21 +204,25 @@ class CompiledAverage:
     def _conditional(
         self, given: list[float], y: np.ndarray, xi: np.ndarray, mean: np.ndarray, covariance: np.ndarray
     ) -> list[np.ndarray]:
-        """Sums of Gaussians with site-dependent weights: one Gaussian each, given the other forms."""
-        weights = [np.broadcast_to(np.asarray(w, float), y.shape[1:]) for w in self._weights(*given, *y)]
+        """Sums of Gaussians with site-dependent weights: jointly Gaussian given the other forms."""
+        weights = np.array([np.broadcast_to(np.asarray(w, float), y.shape[1:]) for w in self._weights(*given, *y)])
         found: list[np.ndarray] = []
-        start, used = 0, 0
-        for form in self.reduced.conditional:
-            stop = start + len(form.parts)
-            c = np.array(weights[start:stop])
-            block = covariance[start:stop, start:stop]
-            variance = np.einsum("in,ij,jn->n", c, block, c)
-            value = mean[start:stop] @ c
-            if np.any(np.diag(block) > 0):
-                value = value + np.sqrt(np.maximum(variance, 0.0)) * xi[used]
-                used += 1
-            found.append(value)
-            start = stop
+        columns: list[list[np.ndarray]] = []  # Cholesky factor, row by row, for every node
+        for k, part in enumerate(self._parts):
+            value = mean[part] @ weights[part] if weights.size else np.zeros(y.shape[1])
+            row: list[np.ndarray] = []
+            for m in range(k + 1):
+                other = self._parts[m]
+                shared = np.einsum("in,ij,jn->n", weights[part], covariance[part, other], weights[other])
+                shared = shared - sum(row[j] * columns[m][j] for j in range(m)) if m < k else shared - sum(
+                    x**2 for x in row)  # fmt: skip
+                if m < k:
+                    with np.errstate(all="ignore"):
+                        row.append(np.where(columns[m][m] > 0, shared / columns[m][m], 0.0))
+                else:
+                    row.append(np.sqrt(np.maximum(shared, 0.0)))
+            columns.append(row)
+            found.append(value + sum(row[j] * xi[j] for j in range(k + 1)) if xi.shape[0] > 0 else value)
         return found
 
     def _hints(self, values: Values, shape: Geometry) -> list[list[Hint]] | None:
@@ -223,10 +250,6 @@ class CompiledAverage:
             hints += [((x - offset) / speed, 0.0) for x in breaks]
             hints.append((-offset / speed, abs(1.0 / speed)))
         return [hints] if hints else None
-
-
-def _split(values: np.ndarray, sizes: Sequence[int]) -> list[np.ndarray]:
-    return np.split(values, np.cumsum(sizes)[:-1]) if sizes else []
 
 
 def pivoted_cholesky(covariance: np.ndarray) -> np.ndarray:

@@ -23,7 +23,7 @@ Entries = Mapping[tuple[int, int], Any]
 
 DEGENERATE = 1e-13  # a conditional variance this much below the variance is rounding
 MERGED = 1e-20  # replicas whose mean squared difference is this small a part of Q are equal
-SWAPPED = 0.02  # part of the sites in which replica b starts elsewhere than replica a
+SWAPPED = 0.05  # part of the sites in which replica b starts elsewhere than replica a
 FAINT = 1e-100  # second moment below which a decaying state is scaled up, long before it underflows
 LIFT = 1e45
 FEW = 0.05  # |mean Sigma|^2 / mean |Sigma|^2 below which few sites carry the mean

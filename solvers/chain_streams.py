@@ -155,9 +155,7 @@ def _digest(*parts: str) -> str:
     return hashlib.blake2b("\x1f".join(parts).encode(), digest_size=16).hexdigest()
 
 
-def _refined(
-    site: SiteForm, settings: Settings, F: Sequence[sp.Expr], v: Sequence[sp.Expr]
-) -> dict[sp.Symbol, str]:
+def _refined(site: SiteForm, settings: Settings, F: Sequence[sp.Expr], v: Sequence[sp.Expr]) -> dict[sp.Symbol, str]:
     """Colour of every symbol: state, field, bias, input or parameter."""
     colours = _initial(site, settings)
     nodes = _postorder([*F, *v])

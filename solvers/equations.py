@@ -50,13 +50,23 @@ class Equations:
             values[symbol] = max(estimate.value, 0.0) if symbol.is_nonnegative else estimate.value
             errors[symbol] = estimate.error
         image = [self.evaluator(self.system.equations[symbol], values, rtol) for symbol in self.feedback]
-        carried = sum(error / max(abs(values[s]), 1e-300) for s, error in errors.items() if values[s] != 0)
+        carried = sum(relative_errors(values, errors))
         return Completed(
             values,
             errors,
             np.array([estimate.value for estimate in image]),
             np.array([estimate.error + carried * abs(estimate.value) for estimate in image]),
         )
+
+
+def relative_errors(values: Values, errors: Mapping[sp.Symbol, float]) -> list[float]:
+    """Errors relative to the natural scale of each unknown.
+
+    A variance is its own scale; a mean or a covariance may vanish, and is measured against the variances.
+    """
+    largest = max((abs(values[s]) for s in errors if s.is_nonnegative), default=0.0)
+    scales = {s: abs(values[s]) if s.is_nonnegative else max(abs(values[s]), min(largest, largest**0.5)) for s in errors}
+    return [error / scales[s] for s, error in errors.items() if scales[s] > 0]
 
 
 def share_common_factors(system: System, law: Law) -> System:

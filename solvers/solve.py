@@ -16,7 +16,7 @@ from derive.theory import Theory
 from solvers.averages import Estimate, Evaluator
 from solvers.budget import BudgetSpent, check_budget
 from solvers.chain import ChainResult, sample_chain
-from solvers.equations import Equations
+from solvers.equations import Equations, relative_errors
 from solvers.fixed_point import solve_all
 from solvers.replicas import correlation_fixed_point, spectral_radius_of
 from solvers.result import CONVERGED, FixedPoint
@@ -113,8 +113,7 @@ def _moments(
 
 
 def _relative_error(point: FixedPoint) -> float:
-    shares = [error / abs(point.values[s]) for s, error in point.errors.items() if point.values[s]]
-    return max(shares, default=0.0)
+    return max(relative_errors(point.values, point.errors), default=0.0)
 
 
 def _static(

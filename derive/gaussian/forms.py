@@ -32,7 +32,8 @@ class ConditionalForm:
 
 @dataclass(frozen=True)
 class Reduced:
-    """Integrands rewritten in forms: ``free`` ones are jointly Gaussian, ``conditional`` ones Gaussian given them."""
+    """Integrands rewritten in forms: ``free`` ones are jointly Gaussian, ``conditional`` ones jointly Gaussian given
+    them."""
 
     expressions: tuple[sp.Expr, ...]
     free: tuple[Form, ...]
@@ -98,11 +99,10 @@ class _Collector:
 
 
 def _merge_conditional(expressions: tuple[sp.Expr, ...], forms: dict[sp.Symbol, Form], law: Law) -> Reduced:
-    conditional: list[ConditionalForm] = []
     used = set().union(*(expression.free_symbols for expression in expressions)) if expressions else set()
     free = {symbol: form for symbol, form in forms.items() if symbol in used}
-    while found := _mergeable(expressions, free, law):
-        node, members = found
+    conditional: list[ConditionalForm] = []
+    for node, members in _mergeable(expressions, free, law).items():
         symbol = sp.Symbol(f"w[{len(conditional)}]", real=True)
         parts = tuple((_coefficient(node, member), free.pop(member)) for member in members)
         rest = sp.Add(*[term for term in node.args if not any(term.has(member) for member in members)])
@@ -117,24 +117,43 @@ def _coefficient(node: sp.Expr, member: sp.Symbol) -> sp.Expr:
 
 def _mergeable(
     expressions: tuple[sp.Expr, ...], free: dict[sp.Symbol, Form], law: Law
-) -> tuple[sp.Expr, list[sp.Symbol]] | None:
-    """A sum in which at least two forms appear linearly, that appear nowhere else and are independent of the rest."""
+) -> dict[sp.Expr, tuple[sp.Symbol, ...]]:
+    """Sums in which at least two forms appear linearly and nowhere else.
+
+    Members of different sums may be correlated with each other, but not with the forms that stay.
+    """
     sums = sorted(set().union(*(expression.atoms(sp.Add) for expression in expressions)), key=sp.default_sort_key)
+    found: dict[sp.Expr, tuple[sp.Symbol, ...]] = {}
     for node in sums:
-        members = [symbol for symbol in free if _linear_here(node, symbol)]
-        while len(members) > 1:
-            outside = [expression.xreplace({node: sp.Dummy()}) for expression in expressions]
-            kept = [
-                symbol
-                for symbol in members
-                if not any(expression.has(symbol) for expression in outside)
-                and not any(_coefficient(node, other).has(symbol) for other in members)
-                and _independent(free[symbol], [free[s] for s in free if s not in members], law)
-            ]
-            if kept == members:
-                return node, members
-            members = kept
-    return None
+        taken = {symbol for members in found.values() for symbol in members}
+        members = _members(node, expressions, [symbol for symbol in free if symbol not in taken])
+        if len(members) > 1 and not any(other.has(node) or node.has(other) for other in found):
+            found[node] = members
+    while True:
+        merged = {symbol for members in found.values() for symbol in members}
+        staying = [form for symbol, form in free.items() if symbol not in merged]
+        clash = [n for n, members in found.items() if not all(_independent(free[s], staying, law) for s in members)]
+        inside = [n for n, ms in found.items() if any(_coefficient(n, m).free_symbols & merged for m in ms)]
+        if not clash and not inside:
+            return found
+        for node in dict.fromkeys(clash or inside):
+            del found[node]
+
+
+def _members(node: sp.Expr, expressions: tuple[sp.Expr, ...], symbols: list[sp.Symbol]) -> tuple[sp.Symbol, ...]:
+    """Forms that are linear in this sum, with coefficients free of each other, and appear nowhere else."""
+    members = [symbol for symbol in symbols if _linear_here(node, symbol)]
+    outside = [expression.xreplace({node: sp.Dummy()}) for expression in expressions]
+    while True:
+        kept = [
+            symbol
+            for symbol in members
+            if not any(expression.has(symbol) for expression in outside)
+            and not any(_coefficient(node, other).has(symbol) for other in members)
+        ]
+        if kept == members:
+            return tuple(members)
+        members = kept
 
 
 def _linear_here(node: sp.Expr, symbol: sp.Symbol) -> bool:

@@ -13,7 +13,7 @@ MAX_TERMS = 400
 
 def collect(expression: sp.Expr) -> sp.Expr:
     """Take out, again and again, the factor that most terms of a sum share; also inside products."""
-    if isinstance(expression, sp.Add) and 2 < len(expression.args) <= MAX_TERMS:
+    if isinstance(expression, sp.Add) and len(expression.args) <= MAX_TERMS:
         return _collect_terms([_factors(term) for term in sorted(expression.args, key=str)])
     if isinstance(expression, sp.Mul):
         return sp.Mul(*(collect(factor) for factor in expression.args))

@@ -17,7 +17,7 @@ def step_blocks(show: Presenter) -> Iterator[Block]:
     """Every step: rule, equations, reason, assumption."""
     yield Heading("Derivation")
     for step in show.theory.steps:
-        yield Heading(show.sentence(step.rule), level=2)
+        yield Heading(show.sentence(step.rule[:1].upper() + step.rule[1:]), level=2)
         rows = tuple(step_rows(show, step))
         if rows:
             yield Display(rows)
@@ -144,7 +144,7 @@ def closing_blocks(show: Presenter) -> Iterator[Block]:
         "sampled": "sampled: the moments do not close, so that numbers carry a standard error",
     }[theory.closure]), "Closure")  # fmt: skip
     for state, residual in theory.implicit:
-        yield Paragraph(show.words("Solved at every site:"), show.words(f"State {state}"))
+        yield Paragraph(show.words("solved at every site,"), "Implicit state")
         yield Display((Row(show.style.integer(0), show.show(residual)),))
     for note in theory.notes:
         yield Paragraph(show.sentence(note), "Note")

@@ -53,19 +53,15 @@ def equations_latex(theory: Theory) -> list[str]:
 def _block(item: Block) -> str:
     match item:
         case Heading(text=text, level=1):
-            return rf"\section{{{_title(text)}}}"
+            return rf"\section{{{prose_latex(text)}}}"
         case Heading(text=text):
             return rf"\subsection{{{text}}}"
         case Paragraph(text=text, label=""):
             return text
         case Paragraph(text=text, label=label):
-            return rf"\textbf{{{prose_latex(label)}.}} {text}"
+            return rf"\textbf{{{label}:}} {text}"
         case Display(rows=rows, numbered=numbered):
             return _display(rows, numbered)
-
-
-def _title(text: str) -> str:
-    return prose_latex(text)
 
 
 def _display(rows: tuple[Row, ...], numbered: bool) -> str:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import sympy as sp
-
 from derive.cell.expression import Node, Number
 from derive.cell.spec import Bias, Equation, Input, Weight
 from derive.write.box import Box
@@ -150,17 +148,19 @@ def _bias(show: Presenter, item: Bias) -> Row:
 
 
 def _input(show: Presenter, item: Input) -> Iterator[Block]:
-    time = "constant in time" if item.time == "constant" or show.theory.ansatz == "static" else "drawn at every step"
-    yield Paragraph(show.words(f"Input, Gaussian for each unit, {time}: second moment, mean, and the correlation of two replicas"))
-    name = show.notation.name(item.name)
-    symbol, copy = sp.Symbol(item.name, real=True), show.notation.name(item.name, 0, 1)
-    variance = show.tree.box(item.variance)
-    yield Display((
-        Row(show.style.average(show.plain(symbol**2)), variance),
+    static = show.theory.ansatz == "static"
+    time = "constant in time" if item.time == "constant" or static else "drawn at every step"
+    last = "" if static else ", and correlation of two replicas"
+    yield Paragraph(show.words(f"Input, Gaussian for each unit, {time}; second moment, mean{last}:"))
+    name, variance = show.notation.name(item.name), show.tree.box(item.variance)
+    rows = [
+        Row(show.style.average(show.style.power(name, show.style.integer(2))), variance),
         Row(show.style.average(name), show.tree.box(item.mean)),
-        Row(show.style.average(show.style.product([name, copy])),
-            show.style.product([show.tree.box(item.correlation), variance])),
-    ), numbered=False)  # fmt: skip
+    ]
+    if not static:
+        both = show.style.product([name, show.notation.name(item.name, 0, 1)])
+        rows.append(Row(show.style.average(both), show.style.product([show.tree.box(item.correlation), variance])))
+    yield Display(tuple(rows), numbered=False)
 
 
 def _parameters(show: Presenter) -> str:

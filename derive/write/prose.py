@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from derive.write.identifiers import GREEK, greek_letter, identifier_latex, prose_latex
-from derive.write.box import PRODUCT, Box
+from derive.write.box import ATOM, PRODUCT, Box
 from derive.write.notation import LatexNotation, TextNotation, visible_width
 
 _FUNCTIONS = ("det", "ln", "exp", "max", "min", "Re", "Im")
@@ -107,7 +107,7 @@ class LatexMedium:
         """A formula to stand in a display."""
         tight = re.sub(r"\s*([-=+/<>,;])\s*", r"\1", text)
         shown = _translate(tight, self._atom)
-        return Box(shown, visible_width(shown), PRODUCT)
+        return Box(shown, visible_width(shown), ATOM if text.isalnum() else PRODUCT)
 
     def index(self, head: str, row: str, column: str) -> Box:
         """An entry of a matrix, called by what stands beside and above it."""
@@ -183,8 +183,8 @@ class TextMedium:
 
     def symbolic(self, text: str) -> Box:
         """A formula to stand in a display."""
-        shown = _translate(text, self._atom)
-        return Box(shown, len(shown), PRODUCT)
+        shown = _translate(re.sub(r"_\{(\w+)\}", r"_\1", text), self._atom)
+        return Box(shown, len(shown), ATOM if text.isalnum() else PRODUCT)
 
     def index(self, head: str, row: str, column: str) -> Box:
         """An entry of a matrix, called by what stands beside and above it."""

@@ -53,7 +53,8 @@ def _gain(show: Presenter, spectrum: SpectralTheory) -> Iterator[Block]:
                 rows.append(Row(head, show.show(spectrum.K[i, j])))
     if rows:
         yield Display(tuple(rows))
-    if spectrum.boundary:
+    derived = {right for step in show.theory.steps for _, right in step.equations}
+    if set(spectrum.boundary) - derived:
         yield Paragraph(show.words("The boundary of the support, one equation for each irreducible block of $K$, is"))
         yield Display(tuple(Row(show.style.integer(1), show.show(item)) for item in spectrum.boundary))
 
