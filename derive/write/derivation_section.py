@@ -39,6 +39,14 @@ def step_rows(show: Presenter, step: Step) -> Iterator[Row]:
         yield Row(_chain([_left(show, left) for left in lefts]), _right(show, lefts, right))
 
 
+def merged(show: Presenter, entries: list[tuple[Box, sp.Expr]]) -> tuple[Row, ...]:
+    """Equations with equal right-hand sides in one."""
+    by_right: dict[sp.Expr, list[Box]] = {}
+    for left, right in entries:
+        by_right.setdefault(right, []).append(left)
+    return tuple(Row(_chain(lefts), show.show(right)) for right, lefts in by_right.items())
+
+
 def _left(show: Presenter, left: sp.Basic) -> Box:
     return show.plain(left) if isinstance(left, sp.Symbol) else show.show(left)
 
@@ -102,7 +110,7 @@ def sampled_blocks(show: Presenter) -> Iterator[Block]:
     yield Heading("Sampled chain")
     rows = [Row(None, box) for box in (_missing(show, text) for text in theory.missing) if box is not None]
     if rows:
-        yield Paragraph(show.words("The equations would need these moments, which no finite set of moments determines:"))
+        yield Paragraph(show.words("The equations would need these moments, which no finite set determines:"))
         yield Display(tuple(rows))
     yield Paragraph(show.words(
         "Instead the chain of a single site is sampled. At every step the fields are drawn from the normal law with "
@@ -136,14 +144,15 @@ def closing_blocks(show: Presenter) -> Iterator[Block]:
     theory = show.theory
     if theory.observables:
         yield Heading("Quantities that follow")
-        yield Display(tuple(Row(_observable(show, name), show.show(value)) for name, value in theory.observables.items()))
+        rows = [Row(_observable(show, name), show.show(value)) for name, value in theory.observables.items()]
+        yield Display(tuple(rows))
     yield Heading("Closure and notes")
     yield Paragraph(show.sentence({
         "exact": "exact: the equations above determine every average (in the limit of many units)",
         "implicit": "implicit: a state is the root of an equation that is solved numerically at every site",
         "sampled": "sampled: the moments do not close, so that numbers carry a standard error",
     }[theory.closure]), "Closure")  # fmt: skip
-    for state, residual in theory.implicit:
+    for _, residual in theory.implicit:
         yield Paragraph(show.words("solved at every site,"), "Implicit state")
         yield Display((Row(show.style.integer(0), show.show(residual)),))
     for note in theory.notes:

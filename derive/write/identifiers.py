@@ -9,7 +9,8 @@ _LOWER = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma tau upsilon "
     "phi chi psi omega"
 )
-_SHARED = frozenset("omicron Alpha Beta Epsilon Zeta Eta Iota Kappa Mu Nu Omicron Rho Tau Chi".split())
+_LATIN = "omicron Alpha Beta Epsilon Zeta Eta Iota Kappa Mu Nu Omicron Rho Tau Chi"
+_SHARED = frozenset(_LATIN.split())
 GREEK = frozenset(_LOWER.split()) | frozenset(name.capitalize() for name in _LOWER.split())
 """English names of the Greek letters, both cases."""
 
@@ -112,7 +113,7 @@ def _character_latex(character: str) -> str:
         return " "
     if character.isascii():
         return character if character.isprintable() else ""
-    base, *marks = unicodedata.normalize("NFD", character)
+    base, *marks = list(unicodedata.normalize("NFD", character))
     if base.isascii() and marks and all(mark in _ACCENTS for mark in marks):
         inner = {"i": r"\i", "j": r"\j"}.get(base, base)
         for mark in marks:

@@ -50,7 +50,7 @@ def ansatz_blocks(show: Presenter) -> Iterator[Block]:
     for sentence in _ASSUMPTIONS.get(show.theory.ansatz, ()):
         yield Paragraph(show.sentence(sentence))
     yield Paragraph(show.words(
-        "$E[.]$ is the average over one site: its fields, biases and inputs. The variance of the product $u_k$ is "
+        "$E[f]$ is the average of $f$ over one site: its fields, biases and inputs. The variance of the product $u_k$ is "
         "$q_k$. A prime on a definition or a function is the derivative of the function at its argument; a prime on "
         "a state is its next value."
         + (" A tilde marks replica b." if show.theory.ansatz == "untied" else "")
@@ -129,7 +129,8 @@ def _weight(show: Presenter, item: Weight) -> Row:
     if item.ensemble == "haar":
         text = show.medium.label("times a Haar-orthogonal matrix")
         return Row(name, Box(f"{show.style.product([gain]).text} {text.text}", gain.width + text.width))
-    variance = show.style.fraction(_square(show, item.gain), show.medium.symbolic("N"))
+    square = _square(show, item.gain)
+    variance = Box(f"{square.text}/N", square.width + 2, tall=square.tall)
     return Row(show.medium.entries(name), show.medium.normal(show.style.integer(0), variance), "~")
 
 

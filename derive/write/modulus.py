@@ -53,7 +53,7 @@ class Conjugation:
         """Replace factors that are each other's conjugates by moduli."""
         powers = product.as_powers_dict()
         result: list[sp.Expr] = []
-        pending = {base: exponent for base, exponent in powers.items()}
+        pending = dict(powers)
         for base in powers:
             partner = self.conjugate(base)
             if base not in pending or not self._first(base) or not pending[base].is_Integer:
@@ -83,7 +83,7 @@ class Conjugation:
         folded = []
         for rest, polynomial in by_rest.items():
             factored = self._pair(sp.factor(polynomial)) if self.concerns(polynomial) else polynomial
-            if self.lam_conj in factored.xreplace({m: sp.S.One for m in factored.atoms(Modulus2)}).free_symbols:
+            if self.lam_conj in _outside_moduli(factored):
                 return plain
             folded.append(factored * self.fold(rest))
         candidate = sp.Add(*folded)
@@ -127,6 +127,11 @@ def _split(term: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
         plain = factor.is_Number or (not factor.atoms(Average) and factor.is_polynomial(*factor.free_symbols))
         (polynomial if plain else rest).append(factor)
     return sp.Mul(*polynomial), sp.Mul(*rest)
+
+
+def _outside_moduli(expression: sp.Expr) -> set[sp.Basic]:
+    """Symbols that are left when every modulus is taken away."""
+    return set(expression.xreplace(dict.fromkeys(expression.atoms(Modulus2), sp.S.One)).free_symbols)
 
 
 def _is_inverse_modulus(factor: sp.Expr) -> bool:

@@ -24,7 +24,8 @@ _SPECTRAL_TEXT = ("λ", "ζ", "ϖ", "Λ")
 class Notation(Protocol):
     """What a medium calls things."""
 
-    moments: Mapping[str, sp.Expr]
+    @property
+    def moments(self) -> Mapping[str, sp.Expr]: ...
 
     def symbol(self, symbol: sp.Symbol) -> Box: ...
     def name(self, identifier: str, primes: int = 0, replica: int = 0) -> Box: ...

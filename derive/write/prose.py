@@ -10,16 +10,20 @@ import re
 from collections.abc import Callable
 from typing import Protocol
 
-from derive.write.identifiers import GREEK, greek_letter, identifier_latex, prose_latex
 from derive.write.box import ATOM, PRODUCT, Box
+from derive.write.identifiers import GREEK, greek_letter, identifier_latex, prose_latex
 from derive.write.notation import LatexNotation, TextNotation, visible_width
 
 _FUNCTIONS = ("det", "ln", "exp", "max", "min", "Re", "Im")
-_GREEK_WORD = re.compile(r"(?:lam|chi1|chi_star|(?:" + "|".join(sorted(GREEK - {"nu", "mu"}, key=len, reverse=True)) + r"))")
+_GREEK_WORD = re.compile(
+    "lam|chi1|chi_star|" + "|".join(sorted(GREEK - {"nu", "mu"}, key=lambda name: (-len(name), name)))
+)
 _STRONG = re.compile(r".*[_=^\[\]|*].*|[B-HJ-Z]'?")
-_WEAK = re.compile(r"[-+/<>]|[-(]*[a-zA-Z0-9.]['(),]*|-?1/ln|\(?[a-zA-Z]\([a-z0-9]+,?|d[a-z]'?|(?:det|ln|exp)(?:\(.*)?|\d+\)?")
+_WEAK = re.compile(
+    r"[-+/<>]|[-(]*[a-zA-Z0-9.]['(),]*|-?1/ln|\(?[a-zA-Z]\([a-z0-9]+,?|d[a-z]'?|(?:det|ln|exp)(?:\(.*)?|\d+\)?"
+)
 _ATOM = re.compile(
-    r"\s+|E\[|E\||\|\^2|[A-Za-z]\w*(?:_\{[^}]*\})?|\d+(?:\.\d+)?|\^\{[^}]*\}|\^-?\w+|<=|>=|->|."
+    r"\s+|E\[|E\||\|\^2|[A-Za-z][A-Za-z0-9]*(?:_(?:\{[^}]*\}|\w+))*|\d+(?:\.\d+)?|\^\{[^}]*\}|\^-?\w+|<=|>=|->|."
 )
 
 
@@ -64,7 +68,7 @@ def _closed(run: list[str]) -> list[str]:
     body = text.rstrip(".,;:")
     if body.count("(") < body.count(")") and body.endswith(")"):
         body = body[:-1]
-    return [f"${body}${text[len(body):]}"]
+    return [f"${body}${text[len(body) :]}"]
 
 
 class Medium(Protocol):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import sympy as sp
 
 from derive.theory import SpectralTheory
+from derive.write.derivation_section import merged
 from derive.write.presenter import Block, Display, Heading, Paragraph, Presenter, Row
 
 MAX_SHOWN = 4
@@ -45,14 +46,14 @@ def _gain(show: Presenter, spectrum: SpectralTheory) -> Iterator[Block]:
     else:
         text = "A point $lam$ lies in the support where the spectral radius of $K(lam)$ exceeds one; its entries are"
     yield Paragraph(show.words(text))
-    rows = []
+    entries = []
     for i, row in enumerate(spectrum.pairs):
         for j, column in enumerate(spectrum.pairs):
             if spectrum.K[i, j] != 0:
                 head = show.notation.entry("K", _index(show, spectrum, row), _index(show, spectrum, column))
-                rows.append(Row(head, show.show(spectrum.K[i, j])))
-    if rows:
-        yield Display(tuple(rows))
+                entries.append((head, spectrum.K[i, j]))
+    if entries:
+        yield Display(merged(show, entries))
     derived = {right for step in show.theory.steps for _, right in step.equations}
     if set(spectrum.boundary) - derived:
         yield Paragraph(show.words("The boundary of the support, one equation for each irreducible block of $K$, is"))
@@ -68,16 +69,16 @@ def _outliers(show: Presenter, spectrum: SpectralTheory) -> Iterator[Block]:
         Row(show.medium.symbolic("det(1 - A(lam))"), show.style.integer(0)),
         Row(show.medium.symbolic("A_{kl}(lam)"), show.medium.symbolic("E[v_k T_{kl} u_l]/E[v_k^2]")),
     ))  # fmt: skip
-    rows = []
+    entries = []
     for i, row in enumerate(spectrum.pairs):
         for j, column in enumerate(spectrum.pairs):
             top, bottom = spectrum.response[i, j], spectrum.overlap[i]
             if top != 0 and bottom != 0:
                 head = show.notation.entry("A", _index(show, spectrum, row), _index(show, spectrum, column))
-                rows.append(Row(head, show.show(top / bottom)))
-    if rows:
+                entries.append((head, top / bottom))
+    if entries:
         yield Paragraph(show.words("with the non-zero entries"))
-        yield Display(tuple(rows))
+        yield Display(merged(show, entries))
     yield Paragraph(show.words("There are none at a solution where every $v$ vanishes."))
 
 
@@ -107,8 +108,8 @@ def _shared_outliers(show: Presenter, spectrum: SpectralTheory) -> Iterator[Bloc
 def _atoms(show: Presenter) -> Iterator[Block]:
     spectrum = show.theory.spectrum
     yield Paragraph(show.words(
-        "An eigenvalue of a site's $L$ with a left eigenvector orthogonal to $a$ or a right one annihilated by $b$ is an "
-        "exact eigenvalue of the Jacobian. At the solution"
+        "An eigenvalue of a site's $L$ with a left eigenvector orthogonal to $a$ or a right one annihilated by $b$ is "
+        "an exact eigenvalue of the Jacobian. At the solution"
     ), "Exact eigenvalues")  # fmt: skip
     if spectrum is None:
         return

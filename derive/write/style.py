@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Protocol
 
 from derive.write.box import ATOM, POWER, PRODUCT, SUM, Box, mark
@@ -86,7 +87,7 @@ class LatexStyle:
     def product(self, factors: list[Box]) -> Box:
         inside = [self._within(factor, PRODUCT) for factor in factors]
         text = inside[0].text
-        for previous, factor in zip(inside, inside[1:], strict=False):
+        for previous, factor in pairwise(inside):
             digits = previous.text[-1].isdigit() and factor.text[:1].isdigit()
             text += (r" \cdot " if digits else r"\,") + mark(1, product=True) + factor.text
         width = sum(factor.width for factor in inside) + 0.4 * (len(inside) - 1)

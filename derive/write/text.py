@@ -64,4 +64,3 @@ def _lines(head: str, box: Box) -> list[str]:
     parts = break_lines(items, max(WIDTH - _INDENT - len(head), 30), WIDTH - _HANG)
     texts = ["".join(piece.text for piece in part).rstrip() for part in parts]
     return [" " * _INDENT + head + texts[0], *(" " * _HANG + text for text in texts[1:])]
-

@@ -128,9 +128,8 @@ class Typesetter:
         if not below:
             return self._join(above)
         bottom = self._join(below)
-        outside = [item for item in above if item[0] >= _AVERAGE]
-        if any(rank >= _AVERAGE for rank, _ in below):
-            outside = []
+        averaged = any(rank >= _AVERAGE for rank, _ in below)
+        outside = [item for item in above if item[0] >= _AVERAGE and (item[1].tall or not averaged)]
         inside = [item for item in above if item not in outside]
         fraction = self.style.fraction(self._join(inside), bottom)
         return self.style.product([fraction, *(box for _, box in sorted(outside, key=_order))]) if outside else fraction
