@@ -27,7 +27,8 @@ POPULATIONS = 16
 LEAST_SITES, MOST_SITES = 64, 32768  # per population
 SITES_TIMES_TOL = 4.0  # the bias of M sites is of order 1/M (0.6/M in chi1 of a typical cell with gates)
 FIRST_CHECK = 32
-CHUNK = 32
+CHUNK = 32  # steps between looks at the clock, fewer where they are slow
+CHUNK_WORK = 500_000  # sites times steps, a fraction of a second
 MOST_BURN_IN = 2048
 MOST_WINDOW = 4096
 LEAST_WINDOW = 64
@@ -171,9 +172,9 @@ class _Run:
     def advance(self, steps: int) -> Array:
         """Run all populations, in chunks as long as there is time; (J, at most steps, columns)."""
         parts: list[list[Array]] = [[] for _ in self.populations]
-        done = 0
+        done, chunk = 0, max(1, min(CHUNK, CHUNK_WORK // (self.size * POPULATIONS)))
         while done < steps and not (done and self.late) and not self.diverged:
-            count = min(CHUNK, steps - done)
+            count = min(chunk, steps - done)
             for part, population in zip(parts, self.populations, strict=True):
                 part.append(population.run(count))
             done += count
@@ -185,7 +186,7 @@ class _Run:
     def burn_in(self, second: bool) -> bool:
         """Whether the rule in `sample_chain` was met before the cap, the deadline or divergence."""
         history = self.advance(FIRST_CHECK)
-        while not self.diverged:
+        while not self.diverged and history.shape[1] >= FIRST_CHECK:
             if self.settled_pair(history) if second else self.settled_single(history):
                 return True
             length = history.shape[1]

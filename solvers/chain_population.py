@@ -274,7 +274,7 @@ class Population:
     def _perturb(self, own: Local, other: Local) -> list[float]:
         """Growth of tr mean Sigma for one replica, and of mean Sigma along itself for two."""
         if self.model.divergent:
-            return [np.inf, np.inf]
+            return [0.0, 0.0]  # the growth is infinite, and not sampled
         before = self._spread(self._pair, 0)
         self._pair = self._transported(own, own, self._pair)
         after = _means(self._pair, self.size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import time
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +56,7 @@ def test_the_published_critical_point_of_the_minimal_cell():
 
 
 def test_a_critical_network_without_memory():
-    found = chain("vanilla", {"sigma_b": 0.05**0.5, "sigma_w": 1.7609546**0.5}, samples=16_000, budget=8)
+    found = chain("vanilla", {"sigma_b": 0.05**0.5, "sigma_w": 1.7609546**0.5}, samples=16_000, budget=5)
     agrees(found.chi1, 1.0)
     q = 1.0
     for _ in range(3000):
@@ -65,7 +66,7 @@ def test_a_critical_network_without_memory():
 
 def test_a_gated_cell_whose_moments_close():
     given = {"sigma_z": 2.0, "sigma_r": 1.5, "sigma_h": 2.5, "rho_h": 0.3}
-    found = chain("gru", given, tol=1e-3)
+    found = chain("gru", given, tol=2e-3)
     assert found.converged, found.verdict
     Q = 0.5
     for _ in range(500):  # E z^2 and E (1-z)^2 are equal by symmetry of z about 1/2
@@ -88,7 +89,7 @@ def test_two_products_of_one_matrix_are_correlated():
     cell = parse_cell(
         'equations = "h\' = tanh(W @ h + W @ tanh(h)) + b"\n[weights]\nW = 0.8\n[biases]\nb = {std = 0.3}'
     )
-    found = chain(cell, samples=32_000, budget=20)
+    found = chain(cell, samples=32_000, budget=6)
     q, s2 = 1.0, 0.64
     for _ in range(300):
         h = lambda x, b: np.tanh(x) + b  # noqa: E731
@@ -150,7 +151,7 @@ def test_a_finite_network_agrees():
         row = network[quantity]
         # five networks make a poor error estimate, and are themselves off by order 1/N
         error = np.hypot(3 * row.standard_error, estimate.standard_error)
-        assert abs(row.mean - estimate.value) < 4 * error + 0.01 * abs(estimate.value), (quantity, str(estimate), row)
+        assert abs(row.mean - estimate.value) <= 4 * error + 0.01 * abs(estimate.value), (quantity, str(estimate), row)
 
 
 def renamed_and_shuffled(name, seed):
@@ -234,7 +235,9 @@ def test_the_square_of_a_delta_function_is_called_divergent():
 
 
 def test_a_budget_is_kept_and_reported():
+    start = time.monotonic()
     found = chain("lstm", LSTM, tol=1e-4, budget=1.0)
+    assert time.monotonic() - start < 15  # a quarter of it on an idle core
     assert "budget" in found.verdict
     assert found.Q["c"].value > 0
 
@@ -248,7 +251,7 @@ def test_flows_and_senseless_options_are_refused():
 
 def test_repeated_seeds_scatter_as_claimed():
     given = {"sigma_w": 3.0, "sigma_v": 1.0, "R": 0.5}
-    runs = [chain("minimal-rnn", given, samples=4000, tol=0.02, seed=seed) for seed in range(24)]
+    runs = [chain("minimal-rnn", given, samples=1600, tol=0.02, seed=seed) for seed in range(24)]
     for pick in (lambda r: r.Q["h"], lambda r: r.chi1, lambda r: r.q_total["u"]):
         values = np.array([pick(run).value for run in runs])
         errors = np.array([pick(run).standard_error for run in runs])
