@@ -72,13 +72,15 @@ def _display(rows: tuple[Row, ...], numbered: bool) -> str:
 
 def _row(row: Row) -> str:
     """left &= right, over as many lines as it takes; only the last one is numbered."""
-    head = _lines(row.left, LINE * 0.6, 0.0) if row.left is not None else [""]
-    relation = _RELATIONS[row.relation] if row.left is not None else ""
-    used = row.left.width + 2.6 if row.left is not None and len(head) == 1 else 8.0
-    body = _lines(row.right, LINE, used)
-    start = head[-1] if len(head) == 1 else ""
-    above = [rf"&{line}" for line in head] if len(head) > 1 else []
-    first = f"{start} &{relation} {body[0]}"
+    if row.left is None:
+        body = _lines(row.right, LINE, 0.0)
+        return " \\notag\\\\\n".join([f"&{body[0]}", *(rf"&\quad {line}" for line in body[1:])])
+    head, used = _lines(row.left, LINE * 0.6, 0.0), row.left.width + 2.6
+    relation = _RELATIONS[row.relation]
+    apart = len(head) > 1 or used + min(_weighed(row.right)[0][1], LINE - 8) > LINE
+    body = _lines(row.right, LINE, 8.0 if apart else used)
+    above = [f"&{line}" for line in head] if apart else []
+    first = rf"&\quad {relation} {body[0]}" if apart else f"{head[0]} &{relation} {body[0]}"
     return " \\notag\\\\\n".join([*above, first, *(rf"&\quad {line}" for line in body[1:])])
 
 

@@ -50,8 +50,8 @@ def ansatz_blocks(show: Presenter) -> Iterator[Block]:
     for sentence in _ASSUMPTIONS.get(show.theory.ansatz, ()):
         yield Paragraph(show.sentence(sentence))
     yield Paragraph(show.words(
-        "$E[f]$ is the average of $f$ over one site: its fields, biases and inputs. The variance of the product $u_k$ is "
-        "$q_k$. A prime on a definition or a function is the derivative of the function at its argument; a prime on "
+        "$E[f]$ is the average of $f$ over one site: its fields, biases and inputs. The variance of the product $u_k$ "
+        "is $q_k$. A prime on a definition or a function is the derivative of the function at its argument; a prime on "
         "a state is its next value."
         + (" A tilde marks replica b." if show.theory.ansatz == "untied" else "")
     ))  # fmt: skip

@@ -62,7 +62,7 @@ class Conjugation:
             if other is None or not other.is_Integer or other * pending[base] <= 0:
                 continue
             shared = min(abs(pending[base]), abs(other)) * sp.sign(other)
-            result.append(Modulus2(base) ** shared)
+            result.append(Modulus2(self._upright(base)) ** shared)
             for item in (base, partner):
                 pending[item] = pending[item] - shared
                 if pending[item] == 0:
@@ -73,12 +73,18 @@ class Conjugation:
         """Of a conjugate pair, the member in lam itself."""
         return self.lam in base.free_symbols and self.lam_conj not in base.free_symbols
 
+    def _upright(self, base: sp.Expr) -> sp.Expr:
+        """Of f and -f, which have the same modulus, the one in which lam is counted positively."""
+        terms = [term for term in sp.Add.make_args(base) if term.has(self.lam)]
+        backward = isinstance(base, sp.Add) and all(term.could_extract_minus_sign() for term in terms)
+        return sp.Add(*(-term for term in base.args)) if backward else base
+
     def _fold_sum(self, original: sp.Expr, parts: list[sp.Expr]) -> sp.Expr:
         """Terms that differ only in powers of lam and parameters are factored together."""
         plain = sp.Add(*parts)
         by_rest: dict[sp.Expr, sp.Expr] = {}
         for term in original.args:
-            polynomial, rest = _split(term)
+            polynomial, rest = self._split(term)
             by_rest[rest] = by_rest.get(rest, sp.S.Zero) + polynomial
         folded = []
         for rest, polynomial in by_rest.items():
@@ -88,6 +94,15 @@ class Conjugation:
             folded.append(factored * self.fold(rest))
         candidate = sp.Add(*folded)
         return candidate if sp.expand(self.open(candidate) - self.open(plain)) == 0 else plain
+
+    def _split(self, term: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
+        """Polynomial in the spectral parameter, and averages and quotients."""
+        polynomial: list[sp.Expr] = []
+        rest: list[sp.Expr] = []
+        for factor in sp.Mul.make_args(term):
+            plain = not factor.atoms(Average) and factor.is_polynomial(self.lam, self.lam_conj)
+            (polynomial if plain else rest).append(factor)
+        return sp.Mul(*polynomial), sp.Mul(*rest)
 
     def _cancel(self, product: sp.Expr) -> sp.Expr:
         """Divide each term of a sum by the moduli below the line where that cancels one."""
@@ -117,16 +132,6 @@ class Conjugation:
             else:
                 return integrand
         return Modulus2(sp.Mul(*root))
-
-
-def _split(term: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
-    """Polynomial part in plain symbols, and everything else."""
-    polynomial: list[sp.Expr] = []
-    rest: list[sp.Expr] = []
-    for factor in sp.Mul.make_args(term):
-        plain = factor.is_Number or (not factor.atoms(Average) and factor.is_polynomial(*factor.free_symbols))
-        (polynomial if plain else rest).append(factor)
-    return sp.Mul(*polynomial), sp.Mul(*rest)
 
 
 def _outside_moduli(expression: sp.Expr) -> set[sp.Basic]:

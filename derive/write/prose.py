@@ -15,15 +15,13 @@ from derive.write.identifiers import GREEK, greek_letter, identifier_latex, pros
 from derive.write.notation import LatexNotation, TextNotation, visible_width
 
 _FUNCTIONS = ("det", "ln", "exp", "max", "min", "Re", "Im")
-_GREEK_WORD = re.compile(
-    "lam|chi1|chi_star|" + "|".join(sorted(GREEK - {"nu", "mu"}, key=lambda name: (-len(name), name)))
-)
+_GREEK_WORD = re.compile("lam|chi1|chi_star|" + "|".join(sorted(GREEK - {"nu", "mu"})))
 _STRONG = re.compile(r".*[_=^\[\]|*].*|[B-HJ-Z]'?")
 _WEAK = re.compile(
     r"[-+/<>]|[-(]*[a-zA-Z0-9.]['(),]*|-?1/ln|\(?[a-zA-Z]\([a-z0-9]+,?|d[a-z]'?|(?:det|ln|exp)(?:\(.*)?|\d+\)?"
 )
 _ATOM = re.compile(
-    r"\s+|E\[|E\||\|\^2|[A-Za-z][A-Za-z0-9]*(?:_(?:\{[^}]*\}|\w+))*|\d+(?:\.\d+)?|\^\{[^}]*\}|\^-?\w+|<=|>=|->|."
+    r"\s+|E\[|E\||\|\^2|[A-Za-z][A-Za-z0-9]*(?:_(?:\{[^}]*\}|\w+))*|\d+(?:\.\d+)?|\^\{[^}]*\}|\^\*|\^-?\w+|_\{[^}]*\}|<=|>=|->|."
 )
 
 
@@ -145,12 +143,15 @@ class LatexMedium:
     def _atom(self, atom: str) -> str:
         fixed = {
             "E[": r"\langle ", "]": r"\rangle ", "<=": r"\le ", ">=": r"\ge ", "->": r"\to ", "|": "|",
-            "|^2": "|^{2}", "*": "^{*}", "~": r"\sim ", "chi1": r"\chi_{1}", "chi_star": r"\chi_{*}", "sum": r"\sum ",
+            "|^2": "|^{2}", "*": "^{*}", "^*": "^{*}", "~": r"\sim ", "chi1": r"\chi_{1}", "chi_star": r"\chi_{*}",
+            "sum": r"\sum ",
             "lam": self.notation.spectral() + " ", "{": r"\{", "}": r"\}", "%": r"\%", "&": r"\&", "#": r"\#",
             "\\": r"\backslash ", "`": "",
         }  # fmt: skip
         if atom in fixed:
             return fixed[atom]
+        if atom.startswith("_{"):
+            return f"_{{{_translate(atom[2:-1], self._atom)}}}"
         if atom.startswith("^"):
             return f"^{{{_translate(atom[1:].strip('{}'), self._atom)}}}"
         if atom in _FUNCTIONS:
