@@ -1,0 +1,133 @@
+"""The arguments of every subcommand, in one place and free of heavy imports."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable
+from importlib import metadata
+
+MAX_UNITS, MAX_SEEDS, LOOSEST = 20_000, 10_000, 1e-2
+
+_EXIT_CODES = "exit codes: 0 fine, 1 theory and simulation disagree, 2 bad input, 3 did not converge"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    top = argparse.ArgumentParser(
+        prog="gatefield",
+        description="Mean-field and random-matrix theory of gated recurrent networks: derived from a cell file, "
+        "solved, and checked against finite networks.",
+        epilog=_EXIT_CODES,
+        allow_abbrev=False,
+    )
+    top.add_argument("--version", action="version", version=f"gatefield {_version()}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    def command(name: str, text: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=text, description=text, epilog=_EXIT_CODES, allow_abbrev=False)
+
+    _budget(command("cells", "list the shipped cells"))
+    show = _cell(command("show", "print a cell's equations and what it declares"))
+    show.add_argument("--source", action="store_true", help="print the cell file itself, to copy and change")
+    _budget(show)
+    derive = _ansatz(_cell(command("derive", "derive the theory, with numbered steps")))
+    derive.add_argument("--tex", metavar="FILE", help="also write a complete LaTeX document")
+    _budget(derive)
+    for name, text in (
+        ("solve", "solve the mean field: all solutions, with errors"),
+        ("spectrum", "eigenvalues of the Jacobian at every static solution"),
+    ):
+        own = _cell(command(name, text))
+        _budget(_json(_tolerance(_parameters(own if name == "spectrum" else _ansatz(own)))))
+    for name, text in (
+        ("simulate", "measure finite networks"),
+        ("check", "compare theory and finite networks"),
+    ):
+        own = _parameters(_ansatz(_cell(command(name, text))))
+        _networks(own, 1000)
+        _budget(_json(_tolerance(own) if name == "check" else own))
+    export = _ansatz(_cell(command("export", "write the equations as one standalone NumPy file")))
+    export.add_argument("-o", "--output", metavar="FILE.py", required=True, help="the file to write")
+    _budget(export)
+    report = _parameters(_ansatz(_cell(command("report", "derivation, numbers and figures in one folder"))))
+    _networks(report, 1000)
+    report.add_argument("-o", "--output", metavar="DIR", required=True, help="the folder to write")
+    _budget(_tolerance(report))
+    return top
+
+
+def _version() -> str:
+    try:
+        return metadata.version("gatefield")
+    except metadata.PackageNotFoundError:
+        return "(not installed)"
+
+
+def _cell(own: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    own.add_argument("cell", metavar="CELL", help="a shipped cell's name, or the path of a cell file")
+    return own
+
+
+def _ansatz(own: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    own.add_argument("--ansatz", default="static", choices=("static", "untied"), help="static unless given")
+    return own
+
+
+def _parameters(own: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    own.add_argument(
+        "-p", dest="parameters", metavar="NAME=VALUE", action="append", default=[],
+        help="set a parameter: a number or arithmetic such as 1/3 or sqrt(2); may be repeated",
+    )  # fmt: skip
+    return own
+
+
+def _tolerance(own: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    own.add_argument("--tol", type=_positive("--tol", LOOSEST), default=1e-10, help="relative accuracy asked for")
+    return own
+
+
+def _json(own: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    own.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    return own
+
+
+def _budget(own: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    own.add_argument(
+        "--budget", type=_positive("--budget", 1e9), metavar="SECONDS", help="stop after this time with what is there"
+    )
+    return own
+
+
+def _networks(own: argparse.ArgumentParser, units: int) -> None:
+    own.add_argument("-N", dest="N", type=_whole("-N", 2, MAX_UNITS), default=units, help=f"units ({units})")
+    own.add_argument("--seeds", type=_whole("--seeds", 1, MAX_SEEDS), default=8, help="independent networks (8)")
+    own.add_argument("--seed", type=_whole("--seed", 0, 2**63), default=0, help="root of all random draws (0)")
+
+
+def _whole(option: str, low: int, high: int) -> Callable[[str], int]:
+    def convert(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = low - 1
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"`{text[:40]}` is not a whole number from {low} to {high}")
+        return value
+
+    convert.__name__ = option
+    return convert
+
+
+def _positive(option: str, high: float) -> Callable[[str], float]:
+    def convert(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not 0.0 < value <= high:
+            raise argparse.ArgumentTypeError(f"`{text[:40]}` is not a number above 0 and at most {high:g}")
+        return value
+
+    convert.__name__ = option
+    return convert

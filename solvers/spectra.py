@@ -1,0 +1,93 @@
+"""Eigenvalues of the Jacobian at every static solution: what ``gatefield spectrum`` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from derive.cell.spec import Cell
+from derive.errors import AnsatzError
+from derive.theory import Theory
+from solvers.averages import Evaluator
+from solvers.budget import BudgetSpent
+from solvers.result import CONVERGED
+from solvers.solution import Solution, Solved, plain
+from solvers.solve import DEFAULT_TOL, is_stable, solve, spectrum_numbers
+from solvers.spectrum import SpectrumResult, spectrum_of
+
+
+@dataclass(frozen=True)
+class Spectra:
+    """One spectrum, with its boundary curves, for each solution; in the order of ``solved.solutions``."""
+
+    solved: Solved
+    spectra: tuple[SpectrumResult, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def converged(self) -> bool:
+        """Whether every solution and its spectrum converged."""
+        return (
+            self.solved.converged
+            and len(self.spectra) == len(self.solved.solutions)
+            and all(spectrum.verdict == CONVERGED for spectrum in self.spectra)
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON object of ``gatefield spectrum``."""
+        theory = self.solved.theory
+        pairs = zip(self.solved.solutions, self.spectra, strict=False)
+        found: dict[str, Any] = {
+            "cell": theory.site.cell.name,
+            "parameters": dict(self.solved.parameters),
+            "solutions": [_record(theory, solution, spectrum) for solution, spectrum in pairs],
+        }
+        notes = tuple(dict.fromkeys((*self.solved.notes, *self.notes)))
+        if notes:
+            found["notes"] = list(notes)
+        return found
+
+
+def spectra(
+    cell: Cell | Theory, parameters: Mapping[str, object] | None = None, *, tol: float = DEFAULT_TOL
+) -> Spectra:
+    """Support boundary, radius, abscissa, filament, outliers and atoms at every static solution.
+
+    Raises
+    ------
+    ParameterError : a parameter is unknown, missing or out of range.
+    AnsatzError : the static ansatz does not apply to this cell.
+    """
+    return spectra_of(solve(cell, parameters, ansatz="static", tol=tol), tol)
+
+
+def spectra_of(solved: Solved, tol: float = DEFAULT_TOL) -> Spectra:
+    """The spectra at solutions that are known already."""
+    theory = solved.theory
+    if theory.spectrum is None:
+        raise AnsatzError(f"the {theory.ansatz} ansatz has no spectrum of a fixed Jacobian; use the static one")
+    evaluator = Evaluator(theory.law, theory.implicit)
+    found: list[SpectrumResult] = []
+    notes: tuple[str, ...] = ()
+    try:
+        for solution in solved.solutions:
+            found.append(spectrum_of(theory, solution.values, evaluator, tol, curves=True))
+    except BudgetSpent as spent:
+        notes = (f"{spent}: {len(found)} spectra finished",)
+        solved = replace(solved, complete=False)
+    return Spectra(solved, tuple(found), notes)
+
+
+def _record(theory: Theory, solution: Solution, spectrum: SpectrumResult) -> dict[str, Any]:
+    numbers, errors = spectrum_numbers(spectrum)
+    verdict = solution.verdict if solution.verdict != CONVERGED else spectrum.verdict
+    record: dict[str, Any] = {"Q": plain(solution.numbers["Q"])}
+    record["boundary"] = [[[float(z.real), float(z.imag)] for z in curve] for curve in spectrum.boundary]
+    record |= plain(numbers)
+    if (stable := is_stable(theory, spectrum)) is not None:
+        record["stable"] = stable
+    record |= {"error": plain(errors), "verdict": verdict}
+    if spectrum.notes:
+        record["notes"] = list(spectrum.notes)
+    return record
