@@ -110,7 +110,7 @@ def sample_chain(
     over the third and the last quarter of the steps so far are compared, for every Q, then for every C and the two
     growth rates.  It ends when each pair differs by at most tol/2 of its size (C: 5 tol/2 of Q) or 3 standard errors
     (over populations), or has decayed by 1e-12; the second burn-in also lasts at least 4 / (1 - chi_star) steps, unless
-    the replicas have merged, because C approaches C* at that rate.  At most 2048 steps each.
+    the replicas have merged, because C approaches C* as fast as that.  At most 2048 steps each.
 
     Raises
     ------
@@ -388,7 +388,7 @@ def _standard_error(means: Array) -> Array:
 
 
 def _growth(growth: Array) -> Estimate:
-    """Growth rate of the mean from the growth per step, (populations, steps).
+    """Growth of the mean from the growth per step, (populations, steps).
 
     The mean and not exp(mean ln): a step's growth is an average over M sites that are independent of what it moves,
     so its mean is right whatever its scatter, which few sites with large Sigma make large.

@@ -56,7 +56,9 @@ def test_the_published_critical_point_of_the_minimal_cell():
 
 
 def test_a_critical_network_without_memory():
-    found = chain("vanilla", {"sigma_b": 0.05**0.5, "sigma_w": 1.7609546**0.5}, samples=16_000, budget=5)
+    found = chain("vanilla", {"sigma_b": 0.05**0.5, "sigma_w": 1.7609546**0.5}, samples=8_000)
+    assert not found.converged  # C* = Q is approached like 1/t
+    assert "chi_star is close to 1" in found.verdict
     agrees(found.chi1, 1.0)
     q = 1.0
     for _ in range(3000):
@@ -87,16 +89,17 @@ def test_a_gated_cell_whose_moments_close():
 def test_two_products_of_one_matrix_are_correlated():
     # h' = tanh(W h + W tanh(h)): u1 + u2 is one Gaussian of variance s^2 E (h + tanh h)^2.
     cell = parse_cell(
-        'equations = "h\' = tanh(W @ h + W @ tanh(h)) + b"\n[weights]\nW = 0.8\n[biases]\nb = {std = 0.3}'
+        'equations = "h\' = tanh(W @ h + W @ tanh(h)) + b"\n[weights]\nW = 0.7\n[biases]\nb = {std = 0.3}'
     )
-    found = chain(cell, samples=32_000, budget=6)
-    q, s2 = 1.0, 0.64
+    found = chain(cell, samples=32_000)
+    assert found.converged, found.verdict
+    q, s2 = 1.0, 0.49
     for _ in range(300):
         h = lambda x, b: np.tanh(x) + b  # noqa: E731
         q = s2 * gauss(lambda x, b: (h(x, b) + np.tanh(h(x, b))) ** 2, q, 0.09)  # noqa: B023
     agrees(found.Q["h"], gauss(lambda x, b: h(x, b) ** 2, q, 0.09))
     # The perturbation of a unit is largest where its state is small, and there the operand is most sensitive:
-    # averages of the two factors taken apart would give 0.890 instead of 1.007.
+    # averages of the two factors taken apart would give 0.824 instead of 0.905.
     agrees(found.chi1, s2 * gauss(lambda x, b: (1 + np.cosh(h(x, b)) ** -2.0) ** 2 / np.cosh(x) ** 4, q, 0.09))
 
 
@@ -251,9 +254,9 @@ def test_flows_and_senseless_options_are_refused():
 
 def test_repeated_seeds_scatter_as_claimed():
     given = {"sigma_w": 3.0, "sigma_v": 1.0, "R": 0.5}
-    runs = [chain("minimal-rnn", given, samples=1600, tol=0.02, seed=seed) for seed in range(24)]
+    runs = [chain("minimal-rnn", given, samples=1600, tol=0.02, seed=seed) for seed in range(16)]
     for pick in (lambda r: r.Q["h"], lambda r: r.chi1, lambda r: r.q_total["u"]):
         values = np.array([pick(run).value for run in runs])
         errors = np.array([pick(run).standard_error for run in runs])
         ratio = np.var(values, ddof=1) / np.mean(errors**2)
-        assert 0.3 < ratio < 2.5  # chi-square with 23 degrees of freedom: beyond 1e-4 on either side
+        assert 0.17 < ratio < 3.2  # chi-square with 15 degrees of freedom, errors with 15 each: 1e-4 on either side
