@@ -77,7 +77,8 @@ def _row(row: Row) -> str:
         return " \\notag\\\\\n".join([f"&{body[0]}", *(rf"&\quad {line}" for line in body[1:])])
     head, used = _lines(row.left, LINE * 0.6, 0.0), row.left.width + 2.6
     relation = _RELATIONS[row.relation]
-    apart = len(head) > 1 or used + min(_weighed(row.right)[0][1], LINE - 8) > LINE
+    widest = max(width for _, width in _weighed(row.right))
+    apart = len(head) > 1 or (used > 12 and used + widest > LINE)
     body = _lines(row.right, LINE, 8.0 if apart else used)
     above = [f"&{line}" for line in head] if apart else []
     first = rf"&\quad {relation} {body[0]}" if apart else f"{head[0]} &{relation} {body[0]}"

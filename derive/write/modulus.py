@@ -115,8 +115,9 @@ class Conjugation:
         if not useful:
             return product
         divisor = sp.Mul(*(item for item in below if item.base in useful))
-        rest = product / divisor / sums[0]
-        return sp.Mul(rest, sp.Add(*(term * divisor for term in sums[0].args)), evaluate=True)
+        taken = {sums[0], *(item for item in below if item.base in useful)}
+        rest = sp.Mul(*(item for item in sp.Mul.make_args(product) if item not in taken))
+        return sp.Mul(rest, sp.Add(*(term * divisor for term in sums[0].args)))
 
     def _gather(self, integrand: sp.Expr) -> sp.Expr:
         """A product of squares over moduli is one modulus: a^2/|f|^2 = |a/f|^2 for real a."""

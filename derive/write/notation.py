@@ -216,9 +216,18 @@ def named(notation: Notation, node: Named) -> Box:
     return notation.name(node.name, node.primes, node.replica)
 
 
+_SPELLED = frozenset(("tanh", "exp", "log", "sin", "cos", "arctan"))
+_INVISIBLE = frozenset(("operatorname", "mathrm", "mathtt", "text", "tilde", "left", "right", "bigl", "bigr", "frac"))
+
+
 def visible_width(latex: str) -> float:
     """A rough count of the letters that a short formula shows."""
-    return float(max(1, len(re.sub(r"\\[A-Za-z]+|[{}_^\\]", lambda m: "x" if m[0][1:].isalpha() else "", latex))))
+
+    def shown(match: re.Match[str]) -> str:
+        command = match[0][1:]
+        return command if command in _SPELLED else "" if command in _INVISIBLE or not command.isalpha() else "x"
+
+    return float(max(1, len(re.sub(r"\\[A-Za-z]+|[{}_^\\]", shown, latex))))
 
 
 def _plain(text: str) -> Box:

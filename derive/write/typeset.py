@@ -98,7 +98,7 @@ class Typesetter:
             return self._product(node)
         if exponent == sp.Rational(1, 2):
             return self.style.root(self.box(base))
-        if isinstance(base, Fn) and exponent.is_Integer:
+        if isinstance(base, Fn) and exponent.is_Integer and (base.order or base.name not in ("abs", "sqrt")):
             return self._call(base, self.box(exponent))
         if isinstance(base, Modulus2):
             return self.style.power(self.style.modulus(self.box(base.inner)), self.box(2 * exponent))
