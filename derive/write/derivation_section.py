@@ -122,7 +122,7 @@ def sampled_blocks(show: Presenter) -> Iterator[Block]:
     ))  # fmt: skip
     yield Paragraph(show.words(
         "Each site $i$ carries the second moments $P_i$ of its perturbation along the chain, where $k$, $l$ (and $m$, "
-        "$n$) share a matrix; $chi1$ is the growth rate of their mean:"
+        "$n$) share a matrix; $chi1$ is the growth of their mean per step:"
     ))  # fmt: skip
     yield Display((
         Row(show.medium.symbolic("P_i"), show.medium.symbolic("L_i P_i L_i^T + sum_{kl} a_k a_l^T Delta_{kl}"), "->"),

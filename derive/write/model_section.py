@@ -70,7 +70,7 @@ def site_blocks(show: Presenter) -> Iterator[Block]:
         ))  # fmt: skip
     rows = []
     for state, value in zip(site.states, site.F, strict=True):
-        head = show.notation.name(state.name, 1) if site.discrete else show.notation.rate(state.name)
+        head = show.notation.name(state.name, 1) if site.discrete else show.notation.flow(state.name)
         rows.append(Row(head, show.show(value, [Named(state.name, 1)], show.site_names)))
     yield Display(tuple(rows))
     arrow = "ds'" if site.discrete else "d ds/dt"
@@ -108,7 +108,7 @@ def _equation(show: Presenter, item: Equation) -> Row:
     elif item.kind == "next":
         left = show.notation.name(item.target, 1)
     else:
-        left = show.notation.rate(item.target)
+        left = show.notation.flow(item.target)
         if item.time_constant is not None:
             left = show.style.product([show.tree.box(item.time_constant), left])
     return Row(left, show.tree.box(item.right))

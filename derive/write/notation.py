@@ -30,7 +30,7 @@ class Notation(Protocol):
     def symbol(self, symbol: sp.Symbol) -> Box: ...
     def name(self, identifier: str, primes: int = 0, replica: int = 0) -> Box: ...
     def function(self, identifier: str, order: int) -> Box: ...
-    def rate(self, state: str) -> Box: ...
+    def flow(self, state: str) -> Box: ...
     def spectral(self) -> str: ...
     def entry(self, head: str, row: tuple[str, ...], column: tuple[str, ...]) -> Box: ...
 
@@ -71,7 +71,7 @@ class LatexNotation:
         text = text or identifier_latex(identifier)
         return Box(_primed(text, order), visible_width(text) + 0.4 * order)
 
-    def rate(self, state: str) -> Box:
+    def flow(self, state: str) -> Box:
         """The time derivative of a state."""
         return Box(rf"\frac{{d}}{{dt}} {self.name(state).text}", 3, tall=True)
 
@@ -146,7 +146,7 @@ class TextNotation:
         shown = {"sigmoid": "σ", "step": "Θ"}.get(identifier) or self.table.get(identifier, identifier)
         return _plain(shown + "'" * order)
 
-    def rate(self, state: str) -> Box:
+    def flow(self, state: str) -> Box:
         """The time derivative of a state."""
         return _plain(f"d{self.name(state).text}/dt")
 
