@@ -197,6 +197,8 @@ def test_missing_moment_is_named() -> None:
     text = document(theory_of("lstm untied"))
     assert re.search(r"\\langle\s*\\tanh\^\{2\}\(c'\)\\rangle", text)
     assert "chain of a single site is sampled" in text
+    assert r"\sum_{kl}" in text
+    assert r"\Delta_{kl}" in text
 
 
 def test_title_is_escaped() -> None:

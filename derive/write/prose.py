@@ -161,13 +161,14 @@ class LatexMedium:
         return self._word(atom) if atom[:1].isalpha() else "\\," if atom.isspace() else atom
 
     def _word(self, word: str) -> str:
-        base, _, script = word.partition("_")
-        if script and (len(base) == 1 or base in GREEK) and not self._declared(word):
-            inner = script.strip("{}")
-            letter = identifier_latex(base)
-            return f"{letter}_{{{_translate(inner, self._atom) if '{' in script else inner}}}"
         if self._declared(word):
             return self.notation.name(word).text
+        base, _, script = word.partition("_")
+        inner = script.strip("{}")
+        if base in ("sum", "q") or len(base) == 1 or base in GREEK:
+            letter = r"\sum" if base == "sum" else identifier_latex(base)
+            shown = inner if inner.isalnum() else _translate(inner, self._atom)
+            return f"{letter}_{{{shown}}}" if script else f"{letter} "
         return identifier_latex(word)
 
     def _declared(self, word: str) -> bool:
