@@ -84,7 +84,7 @@ IMPLICIT = """
 name = "implicit"
 equations = '''
 dh/dt = -h + tanh(h + W @ tanh(h) + a*c)
-tau*dc/dt = -c + W @ h + V @ c
+tau*dc/dt = -c + V @ h
 '''
 [weights]
 W = "g"
