@@ -1,0 +1,56 @@
+"""Numbers for the theories of ``derive``, and finite networks to check them against.
+
+    solved = solve(cell, {"sigma": 1.5})              # all solutions of the mean field, with errors and verdicts
+    spectra(cell, {"sigma": 1.5})                     # eigenvalues of the Jacobian at each static solution
+    comparison = check(cell, {"sigma": 1.5}, N=1000)  # theory against finite networks
+    simulate(cell, {"sigma": 1.5}, N=1000)            # the networks alone
+    export(cell, "residuals.py")                      # the equations as one standalone NumPy file
+    report(cell, "folder")                            # derivation, numbers and figures in one folder
+
+Everything is imported when it is first used.  The verbs win over modules of the same name: ``solvers.solve`` is the
+function, ``from solvers.solve import Solved`` reaches into the module.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from solvers.compare import check as check
+    from solvers.compare import simulate as simulate
+    from solvers.export import export as export
+    from solvers.report import report as report
+    from solvers.solve import solve as solve
+    from solvers.spectra import spectra as spectra
+
+__all__ = ["check", "export", "report", "simulate", "solve", "spectra"]
+
+_VERBS = {
+    "check": "solvers.compare",
+    "export": "solvers.export",
+    "report": "solvers.report",
+    "simulate": "solvers.compare",
+    "solve": "solvers.solve",
+    "spectra": "solvers.spectra",
+}
+
+
+class _Package(ModuleType):
+    """Importing a submodule binds its name in the package; that must not hide the verb of the same name."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _VERBS and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+def __getattr__(name: str) -> Any:
+    """The verbs, imported when they are first used."""
+    if name not in _VERBS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_VERBS[name]), name)
+
+
+sys.modules[__name__].__class__ = _Package

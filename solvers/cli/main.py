@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 
 from derive.errors import ConvergenceError, GatefieldError
@@ -66,10 +67,8 @@ def _run(command: str, given: object) -> int:
 
 
 def _say(message: str) -> None:
-    try:
+    with suppress(OSError):
         print(f"gatefield: {message}", file=sys.stderr)
-    except OSError:
-        pass
 
 
 def _tolerate_ascii() -> None:

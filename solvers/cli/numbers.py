@@ -50,12 +50,11 @@ def _bracketed(value: float, error: float) -> str:
     digit = math.ceil(error / 10.0**place - 1e-9)
     if digit == 10:
         digit, place = 1, place + 1
-    if place - exponent < -DIGITS:
-        place = exponent - DIGITS
-        digit = 1
+    if place < exponent + 1 - DIGITS:
+        digit, place = 1, exponent + 1 - DIGITS
     decimals = scale - place
-    if decimals <= 0:
-        return f"{value:.{DIGITS}g} ± {error:.1g}" if decimals < 0 else f"{value * 10.0**-scale:.0f}({digit})" + _e(scale)
+    if decimals < 0:
+        return f"{value:.6g} ± {error:.1g}"
     return f"{value / 10.0**scale:.{decimals}f}({digit})" + _e(scale)
 
 
