@@ -33,6 +33,9 @@ LOG2_COARSE = 12
 ATTAINABLE = {0: 0.0, 1: 1e-13, 2: 1e-12, 3: 1e-11, 4: 1e-8}
 """Relative accuracy that is worth asking for, by number of directions; what is reached is always reported."""
 
+EVALUATIONS = {4: 2e7, 5: 1e6, 6: 1e6}
+"""Nodes an average may use, by number of directions, where that is fewer than the quadrature's own limit."""
+
 CANCELLATION = 1e-2
 """Averages far smaller than their integrand are asked for to this share of the relative accuracy of its modulus."""
 
@@ -167,7 +170,8 @@ class CompiledAverage:
         with np.errstate(all="ignore"):
             attainable = max(rtol, ATTAINABLE.get(shape.dimension, 1e-5))
             floor = CANCELLATION * attainable * self._typical_size(integrand, shape.dimension)
-            result = gaussian_average(integrand, shape.dimension, rtol=attainable, atol=floor, hints=hints)
+            result = gaussian_average(integrand, shape.dimension, rtol=attainable, atol=floor, hints=hints,
+                                      max_evaluations=EVALUATIONS.get(shape.dimension, 6e7))  # fmt: skip
         return result.value, result.error
 
     @staticmethod

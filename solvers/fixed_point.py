@@ -19,7 +19,7 @@ SCAN_RTOL = 1e-6
 """Accuracy of averages while searching (fixed points in several dimensions, smooth but only good to 1e-3);
 every solution is finished at the accuracy asked for."""
 
-STARTS = 32
+STARTS = 16
 LARGEST = 1e8
 
 
@@ -234,7 +234,7 @@ def _newton(equations: Equations, x: np.ndarray, rtol: float) -> np.ndarray | No
     if np.max(np.abs(residual(x))) < 1e-300:
         return x
     try:
-        result = root(residual, x, method="hybr", options={"xtol": max(rtol, 1e-13), "maxfev": 60 * (len(x) + 1)})
+        result = root(residual, x, method="hybr", options={"xtol": max(rtol, 1e-13), "maxfev": 30 * (len(x) + 1)})
     except (ValueError, FloatingPointError):
         return None
     y = np.maximum(result.x, lower)

@@ -221,7 +221,7 @@ def _put(numbers: dict[str, Any], errors: dict[str, Any], key: str, estimate: Es
 def _sampled(theory: Theory, settings: Settings, tol: float, seed: int) -> Solved:
     result = sample_chain(theory.site, settings, tol=max(tol, 2e-3), seed=seed)
     numbers, errors = _chain_numbers(result)
-    stable = None if not numbers.get("Q") else True
+    stable = True if numbers.get("Q") else None  # the population is where its own dynamics took it
     solution = Solution(numbers, errors, stable, result.verdict, {}, tuple(result.notes))
     solved = Solved(theory, settings.parameters, (solution,) if numbers.get("Q") else (), theory.notes)
     return solved if solved.solutions else replace(solved, notes=(*theory.notes, result.verdict), complete=False)

@@ -126,7 +126,7 @@ def _mergeable(
     found: dict[sp.Expr, tuple[sp.Symbol, ...]] = {}
     for node in sums:
         taken = {symbol for members in found.values() for symbol in members}
-        members = _members(node, expressions, [symbol for symbol in free if symbol not in taken])
+        members = _members(node, expressions, [symbol for symbol in free if symbol not in taken], frozenset(law.depends))
         if len(members) > 1 and not any(other.has(node) or node.has(other) for other in found):
             found[node] = members
     while True:
@@ -140,8 +140,11 @@ def _mergeable(
             del found[node]
 
 
-def _members(node: sp.Expr, expressions: tuple[sp.Expr, ...], symbols: list[sp.Symbol]) -> tuple[sp.Symbol, ...]:
-    """Forms that are linear in this sum, with coefficients free of each other, and appear nowhere else."""
+def _members(
+    node: sp.Expr, expressions: tuple[sp.Expr, ...], symbols: list[sp.Symbol], implicit: frozenset[sp.Symbol]
+) -> tuple[sp.Symbol, ...]:
+    """Forms that are linear in this sum, with coefficients free of each other and of implicit states, and appear
+    nowhere else."""
     members = [symbol for symbol in symbols if _linear_here(node, symbol)]
     outside = [expression.xreplace({node: sp.Dummy()}) for expression in expressions]
     while True:
@@ -150,6 +153,7 @@ def _members(node: sp.Expr, expressions: tuple[sp.Expr, ...], symbols: list[sp.S
             for symbol in members
             if not any(expression.has(symbol) for expression in outside)
             and not any(_coefficient(node, other).has(symbol) for other in members)
+            and not _coefficient(node, symbol).free_symbols & implicit
         ]
         if kept == members:
             return tuple(members)

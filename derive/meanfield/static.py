@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import sympy as sp
 
+from derive.elementary import Fn
 from derive.errors import AnsatzError
 from derive.gaussian.average import Law, average
-from derive.gaussian.rational import tidy
+from derive.gaussian.rational import opaque, tidy
 from derive.site import SiteForm
 from derive.theory import Step, System, Theory
 
@@ -31,7 +32,9 @@ def eliminate(site: SiteForm) -> Elimination:
     ------
     AnsatzError : an equation fixes no state, so that the fixed-point condition does not determine the site.
     """
-    pending = {s: (f - s if site.discrete else f) for s, f in zip(site.states, site.F, strict=True)}
+    pending = {
+        s: without_gates(f - s if site.discrete else f) for s, f in zip(site.states, site.F, strict=True)
+    }
     solved: dict[sp.Symbol, sp.Expr] = {}
     open_states = list(site.states)
     while found := _linear_pair(pending, open_states):
@@ -40,7 +43,7 @@ def eliminate(site: SiteForm) -> Elimination:
         open_states.remove(state)
         solved = {s: tidy(expression.xreplace({state: value})) for s, expression in solved.items()}
         solved[state] = value
-        pending = {s: tidy(expression.xreplace({state: value})) for s, expression in pending.items()}
+        pending = {s: without_gates(expression.xreplace({state: value})) for s, expression in pending.items()}
     for owner, residual in pending.items():
         if not residual.free_symbols & set(open_states):
             raise AnsatzError(
@@ -48,6 +51,26 @@ def eliminate(site: SiteForm) -> Elimination:
                 f"{residual} = 0 and holds no state. Use --ansatz untied, or give the state a leak."
             )
     return Elimination(solved, tuple(zip(open_states, pending.values(), strict=True)))
+
+
+def without_gates(residual: sp.Expr) -> sp.Expr:
+    """Divide an equation residual = 0 by factors that never vanish: gates, their complements, exponentials."""
+    plain, back = opaque(tidy(residual))
+    factors = sp.Mul.make_args(sp.factor(plain))
+    if len(factors) == 1:
+        return plain.xreplace(back)
+    return sp.Mul(*[f for f in factors if not _never_zero(f.as_base_exp()[0].xreplace(back))]).xreplace(back)
+
+
+def _never_zero(expression: sp.Expr) -> bool:
+    """Recognises c*sigmoid(x), c*(1 - sigmoid(x)), exp and softplus of finite arguments."""
+    constant, rest = expression.as_coeff_Add()
+    factor, call = rest.as_coeff_Mul()
+    if not isinstance(call, Fn) or call.order != 0:
+        return False
+    if constant == 0:
+        return call.name in ("sigmoid", "exp", "softplus")
+    return call.name == "sigmoid" and factor == -constant
 
 
 def _linear_pair(
