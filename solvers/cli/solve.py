@@ -8,7 +8,7 @@ from derive.cell import load, resolve
 from solvers.cli.assignments import assignments
 from solvers.cli.objects import print_json
 from solvers.cli.progress import Progress
-from solvers.cli.tables import solved_text
+from solvers.tables.theory import solved_text
 from solvers.solve import solve
 
 

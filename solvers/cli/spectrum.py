@@ -8,7 +8,7 @@ from derive.cell import load, resolve
 from solvers.cli.assignments import assignments
 from solvers.cli.objects import print_json
 from solvers.cli.progress import Progress
-from solvers.cli.tables import spectra_text
+from solvers.tables.theory import spectra_text
 from solvers.spectra import spectra
 
 

@@ -93,7 +93,8 @@ def _positions(conditional: Sequence[ConditionalForm]) -> str:
 def docstring(text: str, indent: int = 4) -> list[str]:
     """A docstring, wrapped, safe for any text."""
     space = " " * indent
-    lines = textwrap.wrap(text.replace("\\", "/").replace('"', "'"), 96 - indent, break_long_words=False, break_on_hyphens=False)
+    plain = text.replace("\\", "/").replace(chr(34), chr(39))
+    lines = textwrap.wrap(plain, 96 - indent, break_long_words=False, break_on_hyphens=False)
     if len(lines) <= 1:
         return [f'{space}"""{"".join(lines)}"""']
     return [f'{space}"""{lines[0]}', *(space + line for line in lines[1:]), f'{space}"""']

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from solvers.cli.numbers import compact, short
+from solvers.tables.numbers import compact, short
 
 WIDTH = 100
 Record = Mapping[str, Any]

@@ -1,0 +1,32 @@
+"""``gatefield check``."""
+
+from __future__ import annotations
+
+import argparse
+
+from derive.cell import load, resolve
+from solvers.cli.assignments import assignments
+from solvers.tables.comparison import check_text
+from solvers.cli.objects import print_json
+from solvers.cli.progress import Progress
+from solvers.compare import check
+
+
+def run(given: argparse.Namespace) -> int:
+    """Print theory and networks side by side, and the verdict."""
+    cell = load(given.cell)
+    parameters = assignments(given.parameters)
+    resolve(cell, parameters)
+    with Progress(f"checking {cell.name} ({given.ansatz})") as progress:
+        comparison = check(
+            cell, parameters, ansatz=given.ansatz, N=given.N, seeds=given.seeds, seed=given.seed, tol=given.tol,
+            progress=progress,
+        )  # fmt: skip
+    found = comparison.as_dict()
+    if given.json:
+        print_json(found)
+    else:
+        print(check_text(found), end="")
+    if comparison.verdict == "disagrees":
+        return 1
+    return 0 if comparison.converged else 3

@@ -1,0 +1,29 @@
+"""``gatefield simulate``."""
+
+from __future__ import annotations
+
+import argparse
+
+from derive.cell import load, resolve
+from solvers.cli.assignments import assignments
+from solvers.tables.comparison import simulate_text
+from solvers.cli.objects import print_json
+from solvers.cli.progress import Progress
+from solvers.compare import simulate
+
+
+def run(given: argparse.Namespace) -> int:
+    """Print what finite networks say."""
+    cell = load(given.cell)
+    parameters = assignments(given.parameters)
+    resolve(cell, parameters)
+    with Progress(f"simulating {cell.name} ({given.ansatz})") as progress:
+        measured = simulate(
+            cell, parameters, ansatz=given.ansatz, N=given.N, seeds=given.seeds, seed=given.seed, progress=progress
+        )
+    found = measured.as_dict()
+    if given.json:
+        print_json(found)
+    else:
+        print(simulate_text(found), end="")
+    return 0 if measured.converged else 3

@@ -1,0 +1,157 @@
+"""Figures of a report.  The only module that imports Matplotlib; nothing is drawn on a screen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from solvers.solve import is_stable
+from solvers.spectra import Spectra
+from solvers.spectrum import SpectrumResult
+
+BLUE, VERMILION, GREEN, GREY, SKY = "#0072B2", "#D55E00", "#009E73", "#666666", "#56B4E9"
+"""Okabe and Ito's colours, told apart with every kind of colour vision and in print; shapes differ as well."""
+
+STYLE: dict[Any, Any] = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 150}
+COLUMNS = 3
+
+
+def spectrum_figure(path: Path, found: Spectra, eigenvalues: Sequence[np.ndarray | None]) -> None:
+    """One panel for each solution: boundary of the support, outliers and atoms over eigenvalues of a network."""
+    count = len(found.spectra)
+    columns = min(count, COLUMNS)
+    rows = math.ceil(count / columns)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(4.6 * columns + 0.4, 4.7 * rows + 0.6), layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False).ravel()
+        for number, (panel, spectrum) in enumerate(zip(axes, found.spectra, strict=False)):
+            points = eigenvalues[number] if number < len(eigenvalues) else None
+            _spectrum_panel(panel, found, number, spectrum, points)
+        for panel in axes[count:]:
+            panel.set_visible(False)
+        handles: dict[str, Any] = {}
+        for panel in axes[:count]:
+            handles |= {text: handle for handle, text in zip(*panel.get_legend_handles_labels(), strict=True)}
+        figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=3, frameon=False)
+        figure.suptitle(f"{found.solved.theory.site.cell.name}: eigenvalues of the Jacobian")
+        _save(figure, path)
+
+
+def _spectrum_panel(
+    panel: Axes, found: Spectra, number: int, spectrum: SpectrumResult, points: np.ndarray | None
+) -> None:
+    theory = found.solved.theory
+    extent = [*spectrum.boundary, np.array(spectrum.outliers, complex)]
+    if points is not None and points.size:
+        label = "eigenvalues of one network"
+        panel.plot(points.real, points.imag, ".", color=SKY, markersize=3.5, label=label, zorder=1)
+        extent.append(points)
+    for curve in spectrum.boundary:
+        panel.plot(curve.real, curve.imag, "-", color=BLUE, linewidth=1.8, label="boundary of the support", zorder=3)
+    if spectrum.filament is not None and math.isfinite(spectrum.filament[1]):
+        panel.plot(spectrum.filament, (0, 0), "-", color=GREEN, linewidth=2.5, alpha=0.8, label="filament", zorder=2)
+        extent.append(np.array(spectrum.filament, complex))
+    for z in spectrum.outliers:
+        panel.plot(
+            z.real, z.imag, "D", markerfacecolor="none", markeredgecolor=VERMILION, markersize=9, markeredgewidth=1.8,
+            label="outlier (theory)", zorder=4,
+        )  # fmt: skip
+    for atom in spectrum.atoms:
+        panel.plot(
+            (atom.low.real, atom.high.real), (atom.low.imag, atom.high.imag), "s-", markerfacecolor="none",
+            color=GREEN, markersize=8, markeredgewidth=1.6, label="atoms", zorder=4,
+        )  # fmt: skip
+        extent.append(np.array([atom.low, atom.high]))
+    _stability_line(panel, theory.site.discrete)
+    _limits(panel, np.concatenate(extent) if extent else np.zeros(0, complex), theory.site.discrete)
+    state = str(theory.site.states[0])
+    moment = found.solved.solutions[number].numbers["Q"][state]
+    stable = {True: "stable", False: "unstable", None: "stability unknown"}[is_stable(theory, spectrum)]
+    panel.set_title(f"solution {number + 1}: Q[{state}] = {moment:.4g}, {stable}", fontsize=10)
+    panel.set_xlabel("Re λ")
+    panel.set_ylabel("Im λ")
+
+
+def _stability_line(panel: Axes, discrete: bool) -> None:
+    if discrete:
+        circle = np.exp(1j * np.linspace(0, 2 * np.pi, 361))
+        panel.plot(circle.real, circle.imag, "--", color=GREY, linewidth=1.2, label="unit circle", zorder=2)
+    else:
+        panel.axvline(0.0, linestyle="--", color=GREY, linewidth=1.2, label="imaginary axis", zorder=2)
+
+
+def _limits(panel: Axes, points: np.ndarray, discrete: bool) -> None:
+    """Equal scales, everything inside, and the line of stability in sight."""
+    finite = points[np.isfinite(points)]
+    circle = [1 + 1j, -1 - 1j] if discrete else [0.0]
+    real = np.concatenate([finite.real, np.real(circle)])
+    imaginary = np.concatenate([finite.imag, -finite.imag, np.imag(circle)])
+    middle = 0.5 * (real.min() + real.max())
+    half = 0.54 * max(float(np.ptp(real)), float(np.ptp(imaginary)), 1e-3)
+    panel.set_xlim(middle - half, middle + half)
+    panel.set_ylim(-half, half)
+    panel.set_aspect("equal")
+
+
+def check_figure(path: Path, title: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Measured against predicted, with standard errors, and the z-scores beside it.
+
+    rows : quantity (label), theory, measured, standard_error, z; a number may be None.
+    """
+    shown = [row for row in rows if row["theory"] is not None and row["measured"] is not None]
+    height = 1.9 + 0.32 * max(len(shown), 1)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(9.6, height), layout="constrained")
+        values, scores = figure.subplots(1, 2, sharey=True, width_ratios=[3, 2])
+        place = np.arange(len(shown))[::-1]
+        _values_panel(values, shown, place)
+        _scores_panel(scores, shown, place)
+        values.set_yticks(place, [row["quantity"] for row in shown])
+        values.set_ylim(-0.7, len(shown) - 0.3)
+        figure.suptitle(title, fontsize=11)
+        _save(figure, path)
+
+
+def _values_panel(panel: Axes, rows: Sequence[Mapping[str, Any]], place: np.ndarray) -> None:
+    scale = np.array([abs(row["theory"]) or 1.0 for row in rows])
+    offset = np.array([row["measured"] - row["theory"] for row in rows]) / scale
+    error = np.array([row["standard_error"] or 0.0 for row in rows]) / scale
+    panel.axvline(0.0, color=BLUE, linewidth=1.8, label="theory")
+    panel.errorbar(
+        100 * offset, place, xerr=100 * error, fmt="o", color=VERMILION, markersize=5, capsize=3,
+        label="networks, mean ± standard error",
+    )  # fmt: skip
+    widest = 100 * float(np.max(np.abs(offset) + error, initial=1e-3))
+    panel.set_xlim(-1.25 * widest, 1.25 * widest)
+    absolute = " (absolute × 100 where the theory is 0)" if any(row["theory"] == 0 for row in rows) else ""
+    panel.set_xlabel(f"measured − theory, % of theory{absolute}", fontsize=9)
+    panel.grid(axis="y", color="#dddddd", linewidth=0.8)
+    panel.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False, fontsize=9)
+
+
+def _scores_panel(panel: Axes, rows: Sequence[Mapping[str, Any]], place: np.ndarray) -> None:
+    known = [(y, row["z"]) for y, row in zip(place, rows, strict=True) if row.get("z") is not None]
+    panel.axvspan(-3, 3, color="#eeeeee", zorder=0)
+    panel.axvline(0.0, color=BLUE, linewidth=1.8)
+    if known:
+        y, z = np.array(known, dtype=float).T
+        panel.hlines(y, 0.0, z, color=GREY, linewidth=1.5)
+        panel.plot(z, y, "o", color=VERMILION, markersize=5)
+    widest = max([4.0, *(1.15 * abs(z) for _, z in known)])
+    panel.set_xlim(-widest, widest)
+    panel.set_xlabel("z = difference / combined error (grey: |z| < 3)", fontsize=9)
+    panel.grid(axis="y", color="#dddddd", linewidth=0.8)
+    panel.tick_params(left=False)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    FigureCanvasAgg(figure)
+    figure.savefig(path, metadata={"Software": None})
