@@ -1,0 +1,109 @@
+"""Rows of the untied ensemble: networks that are redrawn each step, at the solution they reach."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from derive.cell.parameters import Settings
+from derive.cell.spec import Cell
+from solvers.budget import BudgetSpent, check_budget
+from solvers.compare.static import Progress, Rows
+from solvers.compare.verdict import Sizes, compare_row
+from solvers.simulate import UntiedSample, sample_untied
+from solvers.solution import Solution, Solved
+
+WINDOW, MOST_BURN_IN = 100, 1000
+SLOW = 0.97
+"""Above this chi_star an overlap takes more than thirty steps per e-fold (at 1 it moves as 1/t)."""
+
+
+def untied_rows(
+    solved: Solved, settings: Settings, N: int, seeds: int, seed: int, progress: Progress | None
+) -> Rows:
+    """Rows of the solution that networks reach from random initial states."""
+    cell = solved.theory.site.cell
+    result = Rows()
+    tables: dict[int, list[UntiedSample]] = {N // 2: [], N: []}
+    try:
+        for units, samples in tables.items():
+            for number, sequence in enumerate(np.random.SeedSequence([seed, units]).spawn(seeds), start=1):
+                check_budget()
+                if progress is not None:
+                    progress(f"network {number} of {seeds}, N = {units}")
+                samples.append(one_untied(cell, settings, units, sequence))
+    except BudgetSpent as spent:
+        result.notes.append(str(spent))
+        result.complete = False
+    samples = tables[N]
+    if not samples:
+        return result
+    index = _reached(solved, samples, result.notes)
+    if index is None:
+        return result
+    settled = all(sample.settled for group in tables.values() for sample in group)
+    if not settled:
+        slow = sum(not sample.settled for group in tables.values() for sample in group)
+        result.notes.append(f"{slow} networks had not settled after {MOST_BURN_IN} steps: their rows decide nothing")
+    solution = solved.solutions[index]
+    for name, scale in _quantities(solution, settings, result.notes).items():
+        values = {units: np.array([s.values.get(name, np.nan) for s in group]) for units, group in tables.items()}
+        theory = solution[name]
+        assert theory is not None
+        sizes = Sizes(name, values[N], values[N // 2])
+        result.rows.append(
+            compare_row(index, sizes, N, float(theory), solution.error(name), scale, settled=settled)
+        )
+    return result
+
+
+def one_untied(cell: Cell, settings: Settings, N: int, sequence: np.random.SeedSequence) -> UntiedSample:
+    """One network of the untied ensemble, with the window and burn-in used in comparisons."""
+    return sample_untied(cell, settings, N, sequence, window=WINDOW, max_burn_in=MOST_BURN_IN)
+
+
+def _reached(solved: Solved, samples: list[UntiedSample], notes: list[str]) -> int | None:
+    """The stable solution nearest in Q to what was measured."""
+    stable = [k for k, solution in enumerate(solved.solutions) if solution.stable]
+    for k, solution in enumerate(solved.solutions):
+        if not solution.stable:
+            notes.append(f"solution {k} is unstable under the untied dynamics (Q does not stay there): no rows")
+    measured = [s.values for s in samples if s.values]
+    if not stable or not measured:
+        notes.append("no stable solution" if measured else "all networks diverged")
+        return None
+    if len(stable) > 1:
+        notes.append(f"solutions {stable} are stable; the one nearest in Q to the measured networks is compared")
+    return min(stable, key=lambda k: _distance(solved.solutions[k], measured))
+
+
+def _distance(solution: Solution, measured: list[Mapping[str, float]]) -> float:
+    total = 0.0
+    for name, q in solution.numbers["Q"].items():
+        mean = float(np.mean([values[f"Q[{name}]"] for values in measured]))
+        total += abs(np.sqrt(mean) - np.sqrt(q))
+    return total
+
+
+def _quantities(solution: Solution, settings: Settings, notes: list[str]) -> dict[str, float]:
+    """Names of the rows, with the scale to which 2 % refer."""
+    found: dict[str, float] = {}
+    Q = solution.numbers["Q"]
+    for name, value in solution.numbers["q"].items():
+        gain = settings.gains.get(name.split(".")[0], 1.0)
+        found[f"q[{name}]"] = abs(value) or max(gain**2, 1e-12)
+    for name, value in Q.items():
+        found[f"Q[{name}]"] = abs(value) or 1.0
+    chi1 = solution.numbers.get("chi1")
+    if chi1 is not None and np.isfinite(chi1):
+        found["chi1"] = abs(chi1) or 1.0
+    else:
+        notes.append("chi1 has no row: it is not finite")
+    chi_star = solution.numbers.get("chi_star")
+    if chi_star is None or not chi_star < SLOW:
+        notes.append("C_star has no row: overlaps move too slowly to be awaited (chi_star close to 1 or unknown)")
+        return found
+    for name, value in (solution.numbers.get("C_star") or {}).items():
+        found[f"C_star[{name}]"] = max(abs(value), Q[name]) or 1.0
+    return found
