@@ -16,6 +16,8 @@ NEGLIGIBLE, SUSPECT = 1e-13, 1e-9
 couplings are merely small (saturated gates), and no atom is reported."""
 
 LEAST_FRACTION = 2e-3
+NEAR = 1e-6
+"""Free modes this close to a point mass belong to it; many more at the looser bound mean saturation."""
 
 
 @dataclass(frozen=True)
@@ -99,9 +101,13 @@ def _atoms(eigenvalues: np.ndarray, L: np.ndarray, a: np.ndarray, b: np.ndarray)
     sites, size = eigenvalues.shape
     strict = eigenvalues[_free_modes(eigenvalues, L, a, b, NEGLIGIBLE)]
     loose = eigenvalues[_free_modes(eigenvalues, L, a, b, SUSPECT)]
-    atoms = _group(strict, sites * size)
-    wider = sum(atom.fraction for atom in _group(loose, sites * size) if atom.low != atom.high)
-    return tuple(atom for atom in atoms if atom.low == atom.high or wider < 1.1 * atom.fraction)
+    wider = sum(atom.fraction for atom in _group(loose, sites, size) if atom.low != atom.high)
+
+    def clear(atom: Atom) -> bool:
+        near = np.mean(np.abs(loose - atom.low) <= NEAR) * loose.size / (sites * size)
+        return (near if atom.low == atom.high else wider) < 1.1 * atom.fraction
+
+    return tuple(atom for atom in _group(strict, sites, size) if clear(atom))
 
 
 def _free_modes(
@@ -128,13 +134,14 @@ def _defect(pencils: np.ndarray, scale: np.ndarray) -> np.ndarray:
     return np.sum(values <= scale[:, None], axis=1)
 
 
-def _group(free: np.ndarray, total: int) -> tuple[Atom, ...]:
+def _group(free: np.ndarray, sites: int, size: int) -> tuple[Atom, ...]:
     """Point masses one by one; what is left is a continuous stretch."""
+    total = sites * size
     if free.size == 0:
         return ()
     rounded = np.round(free, 9)
     points, counts = np.unique(rounded, return_counts=True)
-    heavy = counts >= max(2, LEAST_FRACTION * total) if free.size > 1 else np.ones(1, bool)
+    heavy = counts >= max(2, LEAST_FRACTION * total) if sites > 1 else np.ones(points.size, bool)
     atoms = [Atom(complex(p), complex(p), float(c / total)) for p, c in zip(points[heavy], counts[heavy], strict=True)]
     rest = free[~np.isin(rounded, points[heavy])]
     if rest.size >= LEAST_FRACTION * total:
