@@ -6,10 +6,10 @@ import argparse
 
 from derive.cell import load, resolve
 from solvers.cli.assignments import assignments
-from solvers.tables.comparison import check_text
 from solvers.cli.objects import print_json
 from solvers.cli.progress import Progress
 from solvers.compare import check
+from solvers.tables.comparison import check_text
 
 
 def run(given: argparse.Namespace) -> int:

@@ -8,8 +8,8 @@ from derive.cell import load, resolve
 from solvers.cli.assignments import assignments
 from solvers.cli.objects import print_json
 from solvers.cli.progress import Progress
-from solvers.tables.theory import spectra_text
 from solvers.spectra import spectra
+from solvers.tables.theory import spectra_text
 
 
 def run(given: argparse.Namespace) -> int:
