@@ -156,11 +156,17 @@ def polish_from(
     def gap(m: float, rtol: float) -> float:
         return float(equations.complete([m], rtol).image[0]) - m
 
+    def known_gap(m: float) -> float:
+        """The gap where it is known, zero where it is below its own error."""
+        done = equations.complete([m], tol)
+        value = float(done.image[0]) - m
+        return value if abs(value) > float(done.image_error[0]) else 0.0
+
     h = 1e-4 * abs(coarse)
     slope = (gap(coarse + h, SCAN_RTOL) - gap(coarse - h, SCAN_RTOL)) / (2 * h)
-    x = _chord(lambda m: gap(m, tol), coarse, slope, tol)
+    x = _chord(known_gap, coarse, slope, tol)
     if x is None:
-        x = _bracketed(lambda m: gap(m, tol), *bracket, coarse, tol)
+        x = _bracketed(known_gap, *bracket, coarse, tol)
     return None if x is None else finish(equations, np.array([x]), tol)
 
 
@@ -185,7 +191,10 @@ def _chord(gap: Callable[[float], float], x: float, slope: float, tol: float) ->
 def _bracketed(gap: Callable[[float], float], low: float, high: float, coarse: float, tol: float) -> float | None:
     """Brent's method at full accuracy; None where the coarse map showed a solution that is not there."""
     for left, right in ((0.98 * coarse, 1.02 * coarse), (low, high)):
-        if np.sign(gap(left)) != np.sign(gap(right)):
+        ends = gap(left), gap(right)
+        if 0.0 in ends:
+            return left if ends[0] == 0.0 else right
+        if np.sign(ends[0]) != np.sign(ends[1]):
             return float(brentq(gap, left, right, xtol=1e-300, rtol=max(tol, 1e-14)))
     return None
 
@@ -273,7 +282,10 @@ def derivative(equations: Equations, x: np.ndarray, rtol: float) -> np.ndarray:
 def finish(equations: Equations, x: np.ndarray, tol: float) -> FixedPoint:
     """Evaluate everything at the solution, and turn residual and quadrature error into an error of it."""
     done = equations.complete(x, tol)
-    slopes = derivative(equations, x, min(tol, 1e-9) if not x.any() else SCAN_RTOL)
+    fine = min(tol, 1e-9)
+    slopes = derivative(equations, x, fine if not x.any() else SCAN_RTOL)
+    if x.any() and _near_fold(slopes):
+        slopes = derivative(equations, x, fine)
     gap = np.abs(done.image - x) + done.image_error
     try:
         spread = np.abs(np.linalg.inv(np.eye(len(x)) - slopes)) @ gap
@@ -285,6 +297,11 @@ def finish(equations: Equations, x: np.ndarray, tol: float) -> FixedPoint:
     errors |= {s: done.errors[s] + 3 * share * abs(done.values[s]) for s in equations.order}
     residual = float(np.max(np.abs(done.image - x), initial=0.0))
     return FixedPoint(done.values, errors, residual, largest, _verdict(residual, share, tol, largest))
+
+
+def _near_fold(slopes: np.ndarray) -> bool:
+    """Whether errors are magnified so much that the derivative must be known better than coarse averages allow."""
+    return bool(np.all(np.isfinite(slopes)) and np.min(np.abs(1.0 - np.linalg.eigvals(slopes)), initial=1.0) < 0.1)
 
 
 def _verdict(residual: float, share: float, tol: float, slope: float) -> str:

@@ -13,6 +13,7 @@ from solvers.fixed_point import SCAN_RTOL, finish, polish_from
 from solvers.result import FixedPoint
 
 AT_DIAGONAL = 1e-9
+FINE_RTOL = 1e-9
 SCAN_POINTS = 40
 MAX_ITERATIONS = 400
 
@@ -48,13 +49,24 @@ def _is_fixed(equations: Equations, x: np.ndarray, tol: float) -> bool:
 
 
 def _next_below(equations: Equations, top: float, on_diagonal: bool, tol: float) -> FixedPoint | None:
-    """First fixed point met when the overlap falls from its largest value."""
+    """First fixed point met when the overlap falls from its largest value.
 
-    def fall(c: float, rtol: float) -> float:
-        return float(equations.complete([c], rtol).image[0]) - c
-
+    Near criticality the fall is smaller than the error of coarse averages; the search is then repeated with fine ones.
+    """
     if top == 0.0:
         return finish(equations, np.zeros(1), tol)
+    for rtol in (SCAN_RTOL, FINE_RTOL):
+        if (found := _first_crossing(equations, top, on_diagonal, rtol, tol)) is not None:
+            return found
+    return None
+
+
+def _first_crossing(
+    equations: Equations, top: float, on_diagonal: bool, rtol: float, tol: float
+) -> FixedPoint | None:
+    def fall(c: float, accuracy: float) -> float:
+        return float(equations.complete([c], accuracy).image[0]) - c
+
     near = np.logspace(-4, -1.5, 6) if on_diagonal else np.zeros(1)
     depths = np.concatenate([near, np.linspace(0.05, 2.0, SCAN_POINTS)])
     high = top * (1.0 - depths[0])
@@ -62,9 +74,9 @@ def _next_below(equations: Equations, top: float, on_diagonal: bool, tol: float)
         low = top * (1.0 - depth)
         if low <= 0.0 <= high and abs(fall(0.0, tol)) <= 1e-12 * top:
             return finish(equations, np.zeros(1), tol)  # uncorrelated replicas stay so
-        if fall(low, SCAN_RTOL) >= 0:
-            bracketed = fall(high, SCAN_RTOL) < 0
-            coarse = brentq(lambda t: fall(t, SCAN_RTOL), low, high, xtol=1e-300, rtol=1e-8) if bracketed else high
+        if fall(low, rtol) >= 0:
+            bracketed = fall(high, rtol) < 0
+            coarse = brentq(lambda t: fall(t, rtol), low, high, xtol=1e-300, rtol=1e-8) if bracketed else high
             return polish_from(equations, float(coarse), (low, high), tol)
         high = low
     return None
