@@ -75,7 +75,7 @@ def _spectrum_panel(
     state = str(theory.site.states[0])
     moment = found.solved.solutions[number].numbers["Q"][state]
     stable = {True: "stable", False: "unstable", None: "stability unknown"}[is_stable(theory, spectrum)]
-    panel.set_title(f"solution {number + 1}: Q[{state}] = {moment:.4g}, {stable}", fontsize=10)
+    panel.set_title(f"solution {number}: Q[{state}] = {moment:.4g}, {stable}", fontsize=10)
     panel.set_xlabel("Re λ")
     panel.set_ylabel("Im λ")
 

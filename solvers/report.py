@@ -72,7 +72,7 @@ def report(
     try:
         work.derive(cell, ansatz)
         work.solve(parameters, tol)
-        work.check(cell, parameters, {"ansatz": ansatz, "N": N, "seeds": seeds, "seed": seed, "tol": tol})
+        work.check(N, seeds, seed)
         work.draw(cell, parameters, N, seed)
     except BudgetSpent as spent:
         work.notes.append(f"{spent}; what was done by then is here")
@@ -112,9 +112,10 @@ class _Work:
             self._json("spectrum.json", self.spectra.as_dict())
         check_budget()
 
-    def check(self, cell: Cell, parameters: Mapping[str, object] | None, options: Mapping[str, Any]) -> None:
+    def check(self, N: int, seeds: int, seed: int) -> None:
         self.progress("checking against networks")
-        self.comparison = check(cell, parameters, progress=self.progress, **options)
+        assert self.solved is not None
+        self.comparison = check(self.solved, N=N, seeds=seeds, seed=seed, progress=self.progress)
         self._json("check.json", self.comparison.as_dict())
         check_budget()
 
@@ -183,4 +184,4 @@ def _planter(draw: MeanFieldDraw) -> Callable[[Network], Mapping[str, np.ndarray
 
 
 def _label(row: Mapping[str, Any], several: bool) -> str:
-    return f"{row['quantity']}, solution {row['solution'] + 1}" if several else str(row["quantity"])
+    return f"{row['quantity']}, solution {row['solution']}" if several else str(row["quantity"])

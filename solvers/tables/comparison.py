@@ -15,7 +15,7 @@ def check_text(found: Record) -> str:
     """``gatefield check``: one line for each quantity, the verdict last."""
     lines = [_head(found, "theory against"), *parameter_lines(found["parameters"]), *_notes(found)]
     for number, rows in _by_solution(found.get("rows", ())):
-        lines += ["", f"solution {number + 1}"] if number is not None else [""]
+        lines += ["", f"solution {number}"] if number is not None else [""]
         lines += columns(["quantity", "theory", "networks", "z", "verdict"], [_check_row(row) for row in rows])
     return "\n".join([*lines, "", f"verdict: {found['verdict']}"]) + "\n"
 
@@ -24,15 +24,14 @@ def simulate_text(found: Record) -> str:
     """``gatefield simulate``: measured means and standard errors."""
     lines = [_head(found, "measured in"), *parameter_lines(found["parameters"]), *_notes(found)]
     for number, rows in _by_solution(found.get("rows", ())):
-        lines += ["", f"solution {number + 1}"] if number is not None else [""]
+        lines += ["", f"solution {number}"] if number is not None else [""]
         table = [[row["quantity"], plus_minus(row.get("measured"), row.get("standard_error"))] for row in rows]
         lines += columns(["quantity", "mean ± standard error"], table)
     return "\n".join(lines) + "\n"
 
 
 def _head(found: Record, what: str) -> str:
-    networks = f"{found['seeds']} networks of N = {found['N']}, seed {found['seed']}"
-    return f"{found['cell']}, {found['ansatz']}: {what} {networks}"
+    return f"{found['cell']}, {found['ansatz']}: {what} {found['seeds']} networks of N = {found['N']}"
 
 
 def _notes(found: Record) -> list[str]:

@@ -38,8 +38,8 @@ def _document(head: str, found: Record, rows_of: Any) -> str:
     solutions = found["solutions"]
     if not solutions:
         lines += ["", "no solution"]
-    for number, record in enumerate(solutions, 1):
-        lines += ["", *solution_head(number, len(solutions), record)]
+    for number, record in enumerate(solutions):
+        lines += ["", *solution_head(number, record)]
         lines += aligned(rows_of(record))
         lines += notes_lines(record.get("notes", ()))
     return "\n".join(lines) + "\n"
@@ -59,10 +59,10 @@ def notes_lines(notes: Sequence[str]) -> list[str]:
     return [line for note in notes for line in textwrap.wrap(f"note: {note}", WIDTH, subsequent_indent="  ")]
 
 
-def solution_head(number: int, count: int, record: Record) -> list[str]:
-    """``solution 1 of 2: stable, converged``."""
+def solution_head(number: int, record: Record) -> list[str]:
+    """``solution 0: stable, converged``, numbered as in JSON."""
     stable = {True: "stable", False: "unstable", None: "stability unknown"}[record.get("stable")]
-    text = f"solution {number} of {count}: {stable}, {record['verdict']}"
+    text = f"solution {number}: {stable}, {record['verdict']}"
     return textwrap.wrap(text, WIDTH, subsequent_indent="  ")
 
 
