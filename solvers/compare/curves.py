@@ -54,7 +54,8 @@ class SiteGain:
         self._pairs, self._blocks = spectrum.pairs, spectrum.blocks
         self._gain = [settings.gains[site.fields[k].weight] ** 2 for k in spectrum.fields]
         self._size = spectrum.T.rows
-        columns = {item.symbol: item.name for item in (*site.fields, *site.quenched)}
+        columns = {item.symbol: item.name for item in site.fields}
+        columns |= {item.symbol: item.name for item in site.quenched}
         columns |= {state: str(state) for state in site.states}
         used = sorted(spectrum.T.free_symbols - {spectrum.lam}, key=str)
         self._columns = [(columns.get(s), str(s)) for s in used]
@@ -81,10 +82,9 @@ class SiteGain:
     def _radius(self, arguments: Sequence[Array | float], lam: Array, units: int) -> Array:
         with np.errstate(all="ignore"):
             values = self._function(*arguments, lam[:, None])
-        T = np.empty((len(values), lam.size, units), complex)
-        for row, value in zip(T, values, strict=True):
-            row[:] = value
-        T = T.reshape(self._size, self._size, lam.size, units)
+        T = np.empty((self._size, self._size, lam.size, units), complex)
+        for entry, value in zip(np.ndindex(self._size, self._size), values, strict=True):
+            T[entry] = value
         K = np.zeros((lam.size, len(self._pairs), len(self._pairs)), complex)
         for row, (k, m) in enumerate(self._pairs):
             for column, (j, n) in enumerate(self._pairs):

@@ -126,7 +126,7 @@ def _no_weights(network: Network) -> Iterator[None]:
     """Products are zero inside; the fields in a linearisation made before keep their values."""
     kept = dict(network.weights)
     zero = np.broadcast_to(0.0, (network.N, network.N))
-    network.weights.update({name: zero for name in kept})
+    network.weights.update(dict.fromkeys(kept, zero))
     try:
         yield
     finally:

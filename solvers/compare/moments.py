@@ -2,49 +2,72 @@
 
 q_k = gain^2 mean v_k^2 of N units scatters by sqrt(2/N) and more, 5 % at N = 1000, because N fields and biases have
 sample moments that are not exactly those of their law.  Given the network's own q, the fields of its units are
-Gaussian with that variance, and so are biases and inputs with theirs; polynomials of them (Hermite, with mean zero)
-are control variates:
+Gaussian with that variance, and so are biases and inputs with theirs, g = u/sqrt(q): products of Hermite polynomials
+of them, which have mean zero, are control variates,
 
-    y_i = intercept + sum_c beta_c He_c(unit i),      intercept = E[y] at the network's own q, up to 1/N
+    y_i = beta_0 + sum_n beta_n prod_l He_{n_l}(g_l of unit i),      y = gain^2 v_k^2 and s^2,
 
-by least squares over units, for y = gain^2 v_k^2 and y = s^2.  The coefficient of He_2(u_l) is q_l dE[y]/dq_l, so
-the self-consistent fluctuation follows too:  q_N - q = eps + A (q_N - q),  A_kl = dE[y_k]/dq_l.  Nothing of the
-theory's numbers enters, only the law of the fields.
+by least squares over units.  If the fields had variances q_l (1 + x_l) instead, the mean of y would be
+
+    G(x) = sum_n beta_n prod_l (n_l - 1)!! x_l^(n_l/2)      (n even in every field, zero in biases and inputs),
+
+and q_l (1 + x_l) = G_l(x) is the self-consistent variance without the sample's fluctuations.  Nothing of the
+theory's numbers enters, only the law of the fields.  (Two Gaussians, N = 300: the scatter falls from 10 % to 0.7 %;
+polynomials must be complete to their degree, or the error grows.)
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from itertools import combinations
+from collections.abc import Iterator
+from itertools import combinations_with_replacement
+from math import comb, prod
 
 import numpy as np
+from numpy.polynomial import hermite_e
+from scipy.optimize import root
 
 from solvers.simulate import Network
 from solvers.simulate.elementwise import Array
 
-UNITS_PER_CONTROL = 6
+UNITS_PER_CONTROL = 7
+MOST_DEGREE = 6
 
 
 def moments(network: Network, state: Array) -> dict[str, float]:
     """``q[W]`` by field and ``Q[s]`` by state at a fixed point (S, N), with control variates.
 
-    Raw means where a matrix has several products (their fields are correlated; no coefficient is read off then).
+    Raw means where a matrix has several products (their fields are correlated), or where N is too small.
     """
     step = network.evaluate(state)
     gains = network.settings.gains
     y = {f"q[{name}]": gains[network.weight_of[name]] ** 2 * v**2 for name, v in step.operands.items()}
     y |= {f"Q[{name}]": row**2 for name, row in zip(network.states, state, strict=True)}
     raw = {name: float(np.mean(column)) for name, column in y.items()}
-    if len(set(network.weight_of.values())) < len(network.weight_of):
-        return raw
     live = [name for name in network.fields if raw[f"q[{name}]"] > 0]
     fields = [step.fields[name] / np.sqrt(raw[f"q[{name}]"]) for name in live]
     gaussians = [*fields, *_quenched(network)]
-    if not gaussians:
+    degree = _degree(len(gaussians), network.N)
+    if degree < 2 or len(set(network.weight_of.values())) < len(network.weight_of):
         return raw
-    table = np.array(list(y.values())).T
-    intercept, second = _regress(gaussians, table, len(fields))
-    return dict(zip(y, _self_consistent(list(y), table.mean(axis=0), intercept, second, live, raw), strict=True))
+    exponents = list(_exponents(len(gaussians), degree))
+    design = _controls(gaussians, exponents, degree)
+    beta, *_ = np.linalg.lstsq(design, np.array(list(y.values())).T, rcond=1e-10)
+    terms = [k for k, n in enumerate(exponents) if not any(n[len(fields) :]) and all(m % 2 == 0 for m in n)]
+    powers = np.array([exponents[k][: len(fields)] for k in terms]) // 2
+    weights = np.array([prod(_double_factorial(2 * m - 1) for m in row) for row in powers])
+    names = list(y)
+
+    def mean_at(x: Array) -> Array:
+        return np.asarray((weights * np.prod(x[None, :] ** powers, axis=1)) @ beta[terms])
+
+    own = np.array([raw[f"q[{name}]"] for name in live])
+    rows = [names.index(f"q[{name}]") for name in live]
+    found = root(lambda x: mean_at(x)[rows] / own - 1.0 - x, np.zeros(len(live))) if live else None
+    if found is None:
+        return dict(zip(names, (float(value) for value in mean_at(np.zeros(0))), strict=True))
+    if not found.success:
+        return raw
+    return dict(zip(names, (float(value) for value in mean_at(found.x)), strict=True))
 
 
 def _quenched(network: Network) -> list[Array]:
@@ -60,31 +83,25 @@ def _quenched(network: Network) -> list[Array]:
     return columns
 
 
-def _regress(gaussians: list[Array], table: Array, fields: int) -> tuple[Array, Array]:
-    """Intercepts (m,) and coefficients of the He_2 of each field (fields, m)."""
-    second = [g**2 - 1.0 for g in gaussians]
-    controls = [*second, *gaussians]
-    controls += [a * b for a, b in combinations(gaussians, 2)]
-    controls += [g**4 - 6.0 * g**2 + 3.0 for g in gaussians]
-    controls += [a * b for a, b in combinations(second, 2)]
-    controls += [g**3 - 3.0 * g for g in gaussians]
-    controls += [g**6 - 15.0 * g**4 + 45.0 * g**2 - 15.0 for g in gaussians]
-    controls += [a * g for a in second for g in gaussians if g is not a]
-    units = len(gaussians[0])
-    kept = controls[: max(len(gaussians), units // UNITS_PER_CONTROL)]
-    design = np.column_stack([np.ones(units), *kept])
-    coefficients, *_ = np.linalg.lstsq(design, table, rcond=1e-10)
-    return coefficients[0], coefficients[1 : 1 + fields]
+def _degree(variables: int, units: int) -> int:
+    """Highest total degree whose polynomials are few enough for so many units; 0 if there is nothing to do."""
+    fitting = [d for d in range(2, MOST_DEGREE + 1) if comb(variables + d, d) * UNITS_PER_CONTROL <= units]
+    return max(fitting, default=0) if variables else 0
 
 
-def _self_consistent(
-    names: list[str], mean: Array, intercept: Array, second: Array, live: list[str], raw: Mapping[str, float]
-) -> list[float]:
-    """Means without their own fluctuation eps and without what it does through the fields' variances."""
-    eps = mean - intercept
-    rows = [names.index(f"q[{name}]") for name in live]
-    variances = np.array([raw[f"q[{name}]"] for name in live])
-    slopes = second / variances[:, None]  # dE[y_m]/dq_l at (l, m)
-    A = slopes[:, rows].T
-    shift = np.linalg.solve(np.eye(len(live)) - A, eps[rows]) if live else np.zeros(0)
-    return [float(x) for x in mean - eps - shift @ slopes]
+def _exponents(variables: int, degree: int) -> Iterator[tuple[int, ...]]:
+    """All exponents of total degree up to ``degree``, the constant first."""
+    for total in range(degree + 1):
+        for chosen in combinations_with_replacement(range(variables), total):
+            yield tuple(chosen.count(k) for k in range(variables))
+
+
+def _controls(gaussians: list[Array], exponents: list[tuple[int, ...]], degree: int) -> Array:
+    """Products of Hermite polynomials, (N, number of exponents)."""
+    tables = [hermite_e.hermevander(g, degree) for g in gaussians]
+    one = np.ones(len(tables[0]))
+    return np.column_stack([prod((t[:, m] for t, m in zip(tables, n, strict=True)), start=one) for n in exponents])
+
+
+def _double_factorial(n: int) -> int:
+    return prod(range(n, 0, -2)) if n > 0 else 1

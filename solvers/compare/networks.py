@@ -65,8 +65,9 @@ class Preparation:
         network = Network(self.cell, self.settings, N, np.random.default_rng(sequence))
         if way == ZERO:
             state = np.zeros((len(self.cell.states), N))
-            exact = not np.any(network.evaluate(state).new_state)
-            return Prepared(network, state if exact else None, "zero is an exact fixed point" if exact else "not at rest")
+            if np.any(network.evaluate(state).new_state):
+                return Prepared(network, None, "zero is no fixed point")
+            return Prepared(network, state, "zero is an exact fixed point")
         if way == PLANTED:
             point = plant(network, self._draw(N, network.rng))
             near = point.displacement <= 1e-3 * np.sqrt(np.mean(point.state**2))

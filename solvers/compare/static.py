@@ -23,7 +23,8 @@ from solvers.spectrum.sites import LOG2_SITES
 
 Progress = Callable[[str], None]
 ON_AXIS = 0.1
-RESOLVED_OUTLIER = 3.0
+HALF_SEEDS = 2
+"""Networks of N/2 units per network of N: they cost an eighth each, and the extrapolation magnifies their error."""
 
 
 @dataclass
@@ -162,11 +163,11 @@ class StaticComparison:
         result = Rows(notes=self.notes)
         tables: dict[int, list[dict[str, float]]] = {N // 2: [], N: []}
         try:
-            for units in tables:  # the small ones first, so that a budget that ends early leaves both
-                for number, sequence in enumerate(np.random.SeedSequence([self.seed, units]).spawn(seeds), start=1):
+            for units, count in ((N // 2, HALF_SEEDS * seeds), (N, seeds)):
+                for number, sequence in enumerate(np.random.SeedSequence([self.seed, units]).spawn(count), start=1):
                     check_budget()
                     if progress is not None:
-                        progress(f"solution {self.index}: network {number} of {seeds}, N = {units}")
+                        progress(f"solution {self.index}: network {number} of {count}, N = {units}")
                     tables[units].append(self.one(sequence, units))
         except BudgetSpent as spent:
             result.notes.append(f"{self._label()}: {spent}")
@@ -180,14 +181,14 @@ class StaticComparison:
                 result.rows.append(row)
         return result
 
-    def _row(self, name: str, tables: Mapping[int, list[dict[str, float]]], N: int, settled: bool) -> ComparisonRow | None:
+    def _row(
+        self, name: str, tables: Mapping[int, list[dict[str, float]]], N: int, settled: bool
+    ) -> ComparisonRow | None:
         theory = self._theory(name)
         if theory is None:
             return None
         values = {units: np.array([t.get(name, np.nan) for t in table]) for units, table in tables.items()}
-        power = 0.5 if name.startswith(("outside[1]", "outlier")) else 1.0
-        if name.startswith("outlier"):
-            power = 1.0
+        power = 0.5 if name.startswith("outside[1]") else 1.0
         excess = name.startswith(f"outside[{LEVELS[1]:g}]")
         sizes = Sizes(name, values[N], values[N // 2], power, excess)
         return compare_row(self.index, sizes, N, *theory, settled=settled)
@@ -207,10 +208,15 @@ class StaticComparison:
             return value, self.spectrum.outlier_errors[where], max(abs(value), self.size)
         if name == "largest":
             return None
-        value = self.solution[name]
-        if value is None:
+        if name.startswith("q[") and self._gain(name) == 0:
+            return None  # nothing is multiplied
+        stated_number = self.solution[name]
+        if stated_number is None:
             return None
-        return float(value), self.solution.error(name), self._scale(name, float(value))
+        return float(stated_number), self.solution.error(name), self._scale(name, float(stated_number))
+
+    def _gain(self, name: str) -> float:
+        return self.settings.gains[name[2:-1].split(".")[0]]
 
     def _scale(self, name: str, value: float) -> float:
         if name == "spectral_abscissa":
@@ -218,8 +224,7 @@ class StaticComparison:
         if value != 0.0:
             return abs(value)
         if name.startswith("q["):
-            weight = name[2:-1].split(".")[0]
-            return max(self.settings.gains.get(weight, 1.0) ** 2, 1e-12)
+            return self._gain(name) ** 2
         return 1.0
 
     def _label(self) -> str:
@@ -229,9 +234,9 @@ class StaticComparison:
         way = self.prepare.way
         if way == PLANTED:
             result.notes.append(
-                f"{self._label()} is unstable and no search finds it: weights are conditioned on W v = u for units drawn"
-                " from the theory; this tests the random-matrix part and that the site measure is consistent, so q and"
-                " Q have no rows"
+                f"{self._label()} is unstable and no search finds it: weights are conditioned on W v = u for units"
+                " drawn from the theory; this tests the random-matrix part and that the site measure is consistent,"
+                " so q and Q have no rows"
             )
         if way == SEARCHED:
             result.notes.append(f"{self._label()} is unstable; networks are brought there by Newton's method")

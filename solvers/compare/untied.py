@@ -91,8 +91,9 @@ def _quantities(solution: Solution, settings: Settings, notes: list[str]) -> dic
     found: dict[str, float] = {}
     Q = solution.numbers["Q"]
     for name, value in solution.numbers["q"].items():
-        gain = settings.gains.get(name.split(".")[0], 1.0)
-        found[f"q[{name}]"] = abs(value) or max(gain**2, 1e-12)
+        gain = settings.gains[name.split(".")[0]]
+        if gain != 0:
+            found[f"q[{name}]"] = abs(value) or gain**2
     for name, value in Q.items():
         found[f"Q[{name}]"] = abs(value) or 1.0
     chi1 = solution.numbers.get("chi1")

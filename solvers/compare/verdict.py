@@ -18,7 +18,8 @@ LEVEL = 0.0027
 
 PRECISION = 0.02
 VISIBLE = 0.05
-"""A row may agree only if its error is below 2 % and small enough for a deviation of 5 % to be seen."""
+"""A row may agree only if its error is below 2 % of the scale and, where theory's number is not zero, small enough
+for a deviation of 5 % to be seen at the threshold."""
 
 ROUNDING = 1e-10
 
@@ -149,7 +150,8 @@ def _judged(row: ComparisonRow, threshold: float) -> ComparisonRow:
     z = math.copysign(float(stats.norm.isf(0.5 * p)) if p > 0 else abs(t), t) if t else 0.0
     if abs(z) > 1e3 or not math.isfinite(z):
         z = t
-    precise = row.combined < PRECISION * row.scale and threshold * row.combined < VISIBLE * row.scale
+    precise = row.combined < PRECISION * row.scale
+    precise = precise and (row.theory == 0.0 or threshold * row.combined < VISIBLE * row.scale)
     verdict = INCONCLUSIVE
     if row.settled and precise:
         verdict = AGREES if abs(z) < threshold else DISAGREES
