@@ -18,6 +18,7 @@ from derive.gaussian.forms import Reduced, reduce_forms
 from derive.theory import law_symbols
 from solvers.budget import check_budget
 from solvers.codegen.emit import broadcast_rows, compile_function
+from solvers.codegen.pair import Side, pair_average
 from solvers.codegen.quadrature import Hint, gaussian_average
 from solvers.codegen.sampling import normal_points
 from solvers.parity import ParityRule
@@ -35,6 +36,9 @@ ATTAINABLE = {0: 0.0, 1: 1e-13, 2: 1e-12, 3: 1e-11, 4: 1e-8}
 
 EVALUATIONS = {4: 2e7, 5: 1e6, 6: 1e6}
 """Nodes an average may use, by number of directions, where that is fewer than the quadrature's own limit."""
+
+ROUGH_EVALUATIONS = 1e6
+"""The same for integrands with kinks, jumps or implicit states, which product rules cannot follow."""
 
 CANCELLATION = 1e-2
 """Averages far smaller than their integrand are asked for to this share of the relative accuracy of its modulus."""
@@ -81,6 +85,7 @@ class CompiledAverage:
     ) -> None:
         self.law = law
         self.divergent = any(law.functions.has_delta(f) for f in integrands)
+        self.rough = bool(implicit) or any(_is_rough(f, law) for f in integrands)
         held = set().union(*(f.free_symbols for f in integrands)) & {state for state, _ in implicit}
         self.implicit = implicit if held else ()
         residuals = tuple(residual for _, residual in self.implicit)
@@ -92,6 +97,7 @@ class CompiledAverage:
         self.count = len(integrands)
         self._compile(self.count)
         alone = self.count == 1 and not self.implicit and not self.extra
+        self._pair = RoughPair.of(self.reduced, self.parameters, law) if alone and self.rough else None
         self._parity = ParityRule(integrands[0], self._gaussians, law.functions) if alone else None
 
     def _compile(self, count: int) -> None:
@@ -166,13 +172,24 @@ class CompiledAverage:
 
         if shape.dimension > 1 and rtol >= COARSE_RTOL:
             return self._coarse(values, shape.dimension, extra)
+        if self._pair is not None and shape.dimension == 2:
+            value, error = self._pair.evaluate(shape, [values[p] for p in self.parameters], max(rtol, 1e-11))
+            return np.array([value]), np.array([error])
         hints = self._hints(values, shape) if shape.dimension == 1 else None
         with np.errstate(all="ignore"):
-            attainable = max(rtol, ATTAINABLE.get(shape.dimension, 1e-5))
+            attainable, limit = self._effort(rtol, shape.dimension)
             floor = CANCELLATION * attainable * self._typical_size(integrand, shape.dimension)
-            result = gaussian_average(integrand, shape.dimension, rtol=attainable, atol=floor, hints=hints,
-                                      max_evaluations=EVALUATIONS.get(shape.dimension, 6e7))  # fmt: skip
+            result = gaussian_average(
+                integrand, shape.dimension, rtol=attainable, atol=floor, hints=hints, max_evaluations=limit
+            )
         return result.value, result.error
+
+    def _effort(self, rtol: float, dimension: int) -> tuple[float, float]:
+        """Relative accuracy to ask for and nodes to spend, by directions and smoothness."""
+        attainable, limit = max(rtol, ATTAINABLE.get(dimension, 1e-5)), EVALUATIONS.get(dimension, 6e7)
+        if dimension > 1 and self.rough:
+            return max(attainable, 1e-7), min(limit, ROUGH_EVALUATIONS)
+        return attainable, limit
 
     @staticmethod
     def _typical_size(integrand: Callable[[np.ndarray], np.ndarray], dimension: int) -> float:
@@ -254,6 +271,64 @@ class CompiledAverage:
             hints += [((x - offset) / speed, 0.0) for x in breaks]
             hints.append((-offset / speed, abs(1.0 / speed)))
         return [hints] if hints else None
+
+
+class RoughPair:
+    """A product of two functions of one form each, with kinks: integrated with the kinks in view."""
+
+    def __init__(self, factors: tuple[sp.Expr, sp.Expr], reduced: Reduced, parameters: Any, law: Law) -> None:
+        self.symbols = tuple(form.symbol for form in reduced.free)
+        self._functions = [
+            compile_function((*parameters, symbol), [factor], law.functions)
+            for factor, symbol in zip(factors, self.symbols, strict=True)
+        ]
+        kinks = [_kinks(factor, symbol, law) for factor, symbol in zip(factors, self.symbols, strict=True)]
+        self._kinks = [compile_function(parameters, places, law.functions) for places in kinks]
+
+    @classmethod
+    def of(cls, reduced: Reduced, parameters: tuple[sp.Symbol, ...], law: Law) -> RoughPair | None:
+        """The pair, if the integrand has this form."""
+        if len(reduced.free) != 2 or reduced.conditional:
+            return None
+        first, second = (form.symbol for form in reduced.free)
+        rest, left = reduced.expressions[0].as_independent(first, as_Add=False)
+        if left.has(second):
+            return None
+        return cls((left, rest), reduced, parameters, law)
+
+    def evaluate(self, shape: Geometry, given: list[float], rtol: float) -> tuple[float, float]:
+        """Value and absolute error at forms with the law of ``shape``."""
+        covariance = shape.spread @ shape.spread.T
+        std = np.sqrt(np.diag(covariance))
+        sides = [
+            Side(
+                lambda y, own=own: np.broadcast_to(own(*given, y)[0], y.shape).astype(float),  # type: ignore[misc]
+                float(shape.mean[k]),
+                float(std[k]),
+                [float(x) for x in self._kinks[k](*given) if np.isfinite(x)],
+            )
+            for k, own in enumerate(self._functions)
+        ]
+        with np.errstate(all="ignore"):
+            return pair_average(sides[0], sides[1], float(covariance[0, 1] / (std[0] * std[1])), rtol)
+
+
+def _kinks(factor: sp.Expr, symbol: sp.Symbol, law: Law) -> list[sp.Expr]:
+    """Where kinks and jumps of functions with arguments affine in ``symbol`` lie."""
+    places: list[sp.Expr] = []
+    for node in sorted(law.functions.expand(factor).atoms(Fn), key=str):
+        slope = node.argument.diff(symbol)
+        if slope == 0 or slope.has(symbol):
+            continue
+        own = BUILTINS[node.name]
+        places += [(x - node.argument.xreplace({symbol: sp.S.Zero})) / slope for x in own.kinks + own.jumps]
+    return places
+
+
+def _is_rough(integrand: sp.Expr, law: Law) -> bool:
+    """Whether a function with kinks or jumps occurs."""
+    names = {node.name for node in law.functions.expand(integrand).atoms(Fn)}
+    return any(BUILTINS[name].kinks or BUILTINS[name].jumps for name in names)
 
 
 def pivoted_cholesky(covariance: np.ndarray) -> np.ndarray:

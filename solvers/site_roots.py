@@ -13,7 +13,7 @@ import sympy as sp
 from derive.elementary import FunctionTable
 from solvers.codegen.emit import broadcast_rows, compile_function
 
-MAX_STEPS = 400
+MAX_STEPS = 200
 
 
 class SiteRoots:
@@ -42,27 +42,45 @@ class SiteRoots:
     def solve(self, arguments: Sequence[object], nodes: int) -> np.ndarray:
         """States (S, nodes); nan where no root was reached."""
         s = np.zeros((self.count, nodes))
-        step = np.full(nodes, 0.5)
-        residual, jacobian = self._evaluate(arguments, s)
+        left = np.arange(nodes)
+        given = list(arguments)
+        state, step = s.copy(), np.full(nodes, 0.5)
+        residual, jacobian = self._evaluate(given, state)
         for _ in range(MAX_STEPS):
             size = np.abs(residual).max(axis=0)
-            if not np.any(size > 1e-14 * (1 + np.abs(s).max(axis=0))):
-                break
-            trial = s + self._implicit_step(residual, jacobian, step)
-            trial_residual, trial_jacobian = self._evaluate(arguments, trial)
+            done = ~(size > 1e-14 * (1 + np.abs(state).max(axis=0)))
+            if done.any():
+                s[:, left[done]] = np.where(np.isfinite(size[done]), state[:, done], np.nan)
+                keep = ~done
+                left, state, step = left[keep], state[:, keep], step[keep]
+                residual, jacobian, size = residual[:, keep], jacobian[:, :, keep], size[keep]
+                given = [_some(x, keep) for x in given]
+            if not left.size:
+                return s
+            trial = state + self._implicit_step(residual, jacobian, step)
+            trial_residual, trial_jacobian = self._evaluate(given, trial)
             better = np.abs(trial_residual).max(axis=0) <= np.maximum(2.0 * size, 1e-13)
-            s = np.where(better, trial, s)
+            state = np.where(better, trial, state)
             residual = np.where(better, trial_residual, residual)
             jacobian = np.where(better, trial_jacobian, jacobian)
-            step = np.where(better, np.minimum(step * 2.0, 1e12), step * 0.25)
+            step = np.where(better, np.minimum(step * 4.0, 1e12), step * 0.25)
         size = np.abs(residual).max(axis=0)
-        return np.where(size <= 1e-9 * (1 + np.abs(s).max(axis=0)), s, np.nan)
+        s[:, left] = np.where(size <= 1e-9 * (1 + np.abs(state).max(axis=0)), state, np.nan)
+        return s
 
     def _implicit_step(self, residual: np.ndarray, jacobian: np.ndarray, step: np.ndarray) -> np.ndarray:
         """Implicit Euler in pseudo-time, (1/dt - J) ds = R: the dynamics for small dt, Newton for large."""
-        identity = np.eye(self.count)[:, :, None]
-        matrices = np.moveaxis(identity / step - jacobian, -1, 0)
+        if self.count == 1:
+            with np.errstate(all="ignore"):
+                return residual / (1.0 / step - jacobian[0])
+        matrices = np.moveaxis(np.eye(self.count)[:, :, None] / step - jacobian, -1, 0)
         try:
             return np.linalg.solve(matrices, residual.T[:, :, None])[:, :, 0].T
         except np.linalg.LinAlgError:
             return residual * np.minimum(step, 0.5)
+
+
+def _some(value: object, keep: np.ndarray) -> object:
+    """The kept nodes of an argument that has one entry a node."""
+    array = np.asarray(value)
+    return array[keep] if array.ndim == 1 and array.size == keep.size else value

@@ -6,7 +6,6 @@ exact along its own direction, and the rest is averaged out beforehand into a ta
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,12 +13,15 @@ import sympy as sp
 
 from derive.gaussian.average import Law
 from solvers.averages import CompiledAverage, Values
+from solvers.codegen.emit import compile_function
 from solvers.codegen.quadrature import gaussian_average_batch
 from solvers.codegen.sampling import normal_points
 from solvers.spectrum.conditional import PoleDirection, conditional_table
 
-LOG2_NODES = 15
-"""Nodes (as a power of two) of the sampled fallback for integrands with no separable direction."""
+LOG2_NODES, LOG2_COARSE, COARSE_RTOL = 15, 10, 1e-4
+"""Nodes (as powers of two) of the sampled fallback for integrands with no separable direction."""
+
+CHUNK = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,23 @@ class LambdaAverage:
             if direction.separable:
                 self._direction, self._powers = direction, factors.powers
                 self._table = conditional_table(direction)
+            else:
+                self._prepare_sampling(integrand, law, implicit, lam, lam_conj)
+
+    def _prepare_sampling(
+        self,
+        integrand: sp.Expr,
+        law: Law,
+        implicit: tuple[tuple[sp.Symbol, sp.Expr], ...],
+        lam: sp.Symbol,
+        lam_conj: sp.Symbol,
+    ) -> None:
+        """Everything that does not hold lambda is evaluated once at every point."""
+        rewritten, columns = site_columns(integrand, law, frozenset({lam, lam_conj}))
+        numbers = {p: sp.Float(self.values[p], 17) for p in rewritten.free_symbols if p in self.values}
+        self._columns = CompiledAverage(tuple(columns.values()), law, implicit)
+        self._of_columns = compile_function([*columns, lam, lam_conj], [rewritten.xreplace(numbers)], law.functions)
+        self._sites: dict[int, np.ndarray] = {}
 
     def __call__(self, lam: np.ndarray, rtol: float) -> tuple[np.ndarray, np.ndarray]:
         """Values and absolute errors for lam of shape (n,)."""
@@ -75,7 +94,7 @@ class LambdaAverage:
             return self._single(lam, rtol)
         if self._direction is not None:
             return self._tabulated(lam, rtol)
-        return self._sampled(lam)
+        return self._sampled(lam, rtol)
 
     def _single(self, lam: np.ndarray, rtol: float) -> tuple[np.ndarray, np.ndarray]:
         def integrand(xi: np.ndarray, index: np.ndarray) -> np.ndarray:
@@ -96,15 +115,45 @@ class LambdaAverage:
         result = gaussian_average_batch(integrand, lam.size, rtol=max(rtol, 1e-12), atol=1e-300, start_width=_start_width(rtol))
         return result.value[0], result.error[0] + table.relative_error * np.abs(result.value[0])
 
-    def _sampled(self, lam: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        points = normal_points(self.dimension, LOG2_NODES)
-        half = points.shape[1] // 2
-        sums = np.array([self._site_mean(x, points, half) for x in lam])
-        return sums.mean(axis=1), np.abs(sums[:, 0] - sums[:, 1])
+    def _sampled(self, lam: np.ndarray, rtol: float) -> tuple[np.ndarray, np.ndarray]:
+        """Plain means over fixed points; the error is the difference of two halves."""
+        log2 = LOG2_COARSE if rtol >= COARSE_RTOL else LOG2_NODES
+        if log2 not in self._sites:
+            points = normal_points(self.dimension, log2)
+            self._sites[log2] = self._columns.sites(self.values, points)
+        sites = self._sites[log2]
+        half = sites.shape[1] // 2
+        step = max(1, CHUNK // sites.shape[1])
+        sums = [self._half_means(lam[k : k + step], sites, half) for k in range(0, lam.size, step)]
+        first, second = np.concatenate(sums, axis=1)
+        return (first + second) / 2, np.abs(first - second)
 
-    def _site_mean(self, lam: complex, points: np.ndarray, half: int) -> Sequence[complex]:
-        row = self.whole.sites(self.values, points, (lam, np.conj(lam)))[0]
-        return [complex(row[:half].mean()), complex(row[half:].mean())]
+    def _half_means(self, lam: np.ndarray, sites: np.ndarray, half: int) -> np.ndarray:
+        here = lam[:, None]
+        with np.errstate(all="ignore"):
+            value = self._of_columns(*(row[None, :] for row in sites), here, np.conj(here))[0]
+        value = np.broadcast_to(value, (lam.size, sites.shape[1]))
+        return np.array([value[:, :half].mean(axis=1), value[:, half:].mean(axis=1)])
+
+
+def site_columns(
+    expression: sp.Expr, law: Law, lam: frozenset[sp.Symbol]
+) -> tuple[sp.Expr, dict[sp.Symbol, sp.Expr]]:
+    """Rewrite with one symbol for each maximal part that varies over sites but does not hold lambda."""
+    columns: dict[sp.Expr, sp.Symbol] = {}
+
+    def rewrite(node: sp.Expr) -> sp.Expr:
+        if not law.random(node):
+            return node
+        if not node.free_symbols & lam:
+            return columns.setdefault(node, sp.Symbol(f"column[{len(columns)}]", real=True))
+        if isinstance(node, (sp.Add, sp.Mul)):
+            still = [part for part in node.args if not part.free_symbols & lam and law.random(part)]
+            moving = [rewrite(part) for part in node.args if part not in still]
+            return node.func(rewrite(node.func(*still)), *moving) if still else node.func(*moving)
+        return node.func(*(rewrite(part) if isinstance(part, sp.Expr) else part for part in node.args))
+
+    return rewrite(expression), {symbol: node for node, symbol in columns.items()}
 
 
 def _start_width(rtol: float) -> float:
