@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import sympy as sp
@@ -122,7 +122,7 @@ _SMOOTH_DERIVATIVES: Mapping[str, sp.Expr] = {
 }
 
 
-@lru_cache(maxsize=None)
+@cache
 def builtin_derivative(name: str, order: int) -> sp.Expr:
     """Body of a built-in's derivative in `X`, away from its kinks and jumps (deltas are left out)."""
     if order == 0:

@@ -154,7 +154,9 @@ class _Builder:
         names, order = self._numbering()
         place: Callable[[sp.Expr], sp.Expr] = lambda expression: expression.xreplace(names)  # noqa: E731
         fields = tuple(
-            Field(_field_name(names[symbol]), weight, names[symbol], place(v), self._constant(cell.weights[weight].gain))
+            Field(
+                _field_name(names[symbol]), weight, names[symbol], place(v), self._constant(cell.weights[weight].gain)
+            )
             for (weight, v), symbol in order
         )
         return SiteForm(

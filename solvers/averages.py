@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -114,7 +115,7 @@ class CompiledAverage:
         whole = tuple(form.symbol for form in reduced.conditional)
         weights = [weight for form in reduced.conditional for weight, _ in form.parts]
         ends = np.cumsum([0, *(len(form.parts) for form in reduced.conditional)])
-        self._parts = [slice(int(a), int(b)) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+        self._parts = [slice(int(a), int(b)) for a, b in pairwise(ends)]
         self._weights = compile_function((*self.parameters, *free), weights, functions)
         states = tuple(state for state, _ in self.implicit)
         arguments = (*self.parameters, *free, *whole, *states, *self.extra)

@@ -12,7 +12,7 @@ from derive.errors import GatefieldError
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 
 
-class BudgetSpent(GatefieldError):
+class BudgetSpent(GatefieldError):  # noqa: N818 - running out of time is an outcome, not an error
     """The time given with ``--budget`` is over."""
 
 

@@ -40,7 +40,7 @@ class Equations:
         self.feedback = feedback_set(graph)
         self.order = _topological(graph, set(self.feedback))
 
-    def complete(self, x: Sequence[float], rtol: float) -> Completed:
+    def complete(self, x: Sequence[float] | np.ndarray, rtol: float) -> Completed:
         """Evaluate every unknown in order, then the feedback equations."""
         values: dict[sp.Symbol, float] = dict(self.parameters)
         errors: dict[sp.Symbol, float] = {}
@@ -65,7 +65,8 @@ def relative_errors(values: Values, errors: Mapping[sp.Symbol, float]) -> list[f
     A variance is its own scale; a mean or a covariance may vanish, and is measured against the variances.
     """
     largest = max((abs(values[s]) for s in errors if s.is_nonnegative), default=0.0)
-    scales = {s: abs(values[s]) if s.is_nonnegative else max(abs(values[s]), min(largest, largest**0.5)) for s in errors}
+    floor = min(largest, largest**0.5)
+    scales = {s: abs(values[s]) if s.is_nonnegative else max(abs(values[s]), floor) for s in errors}
     return [error / scales[s] for s, error in errors.items() if scales[s] > 0]
 
 

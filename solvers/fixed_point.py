@@ -31,8 +31,8 @@ def solve_all(equations: Equations, tol: float) -> FixedPoints:
     if not equations.feedback:
         return FixedPoints((finish(equations, np.zeros(0), tol),))
     if len(equations.feedback) == 1:
-        starts, notes = _scan(equations)
-        found = [_polish_scalar(equations, start, tol) for start in starts]
+        brackets, notes = _scan(equations)
+        found = [_polish_scalar(equations, bracket, tol) for bracket in brackets]
     else:
         starts, notes = _multistart(equations)
         found = [_polish(equations, start, tol) for start in starts]
@@ -83,7 +83,7 @@ def _upper_end(image: Callable[[float], float]) -> tuple[float, list[str]]:
     """A bound on fixed points: above the largest image, where the map saturates."""
     sizes = [1.0, 1e2, 1e4, 1e6, LARGEST]
     images = [image(m) for m in sizes]
-    for m, value in zip(sizes, images, strict=True):
+    for m in sizes:
         later = [v for other, v in zip(sizes, images, strict=True) if other >= m and np.isfinite(v)]
         if later and max(later) < m / 2:
             return 2.0 * m, []

@@ -104,9 +104,11 @@ def _limits(panel: Axes, points: np.ndarray, discrete: bool) -> None:
 def check_figure(path: Path, title: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """Measured against predicted, with standard errors, and the z-scores beside it.
 
-    rows : quantity (label), theory, measured, standard_error, z; a number may be None.
+    rows : quantity (label), theory, measured, standard_error, z; a number may be None.  What is zero on both sides
+    is left out.
     """
-    shown = [row for row in rows if row["theory"] is not None and row["measured"] is not None]
+    known = [row for row in rows if row["theory"] is not None and row["measured"] is not None]
+    shown = [row for row in known if row["theory"] or row["measured"]] or known
     height = 1.9 + 0.32 * max(len(shown), 1)
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9.6, height), layout="constrained")
@@ -131,7 +133,7 @@ def _values_panel(panel: Axes, rows: Sequence[Mapping[str, Any]], place: np.ndar
     )  # fmt: skip
     widest = 100 * float(np.max(np.abs(offset) + error, initial=1e-3))
     panel.set_xlim(-1.25 * widest, 1.25 * widest)
-    absolute = " (absolute × 100 where the theory is 0)" if any(row["theory"] == 0 for row in rows) else ""
+    absolute = " (of 1 where that is 0)" if any(row["theory"] == 0 for row in rows) else ""
     panel.set_xlabel(f"measured − theory, % of theory{absolute}", fontsize=9)
     panel.grid(axis="y", color="#dddddd", linewidth=0.8)
     panel.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False, fontsize=9)

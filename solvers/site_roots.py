@@ -5,15 +5,48 @@ Of several roots the one is taken that the site's own dynamics reaches from s = 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import sympy as sp
 
 from derive.elementary import FunctionTable
+from derive.theory import Theory
 from solvers.codegen.emit import broadcast_rows, compile_function
 
 MAX_STEPS = 200
+
+
+ROOT_SITES = 256
+ROOT_GRID = np.sinh(np.linspace(-9.0, 9.0, 1201))
+
+
+def several_roots(theory: Theory, values: Mapping[sp.Symbol, float]) -> tuple[str, ...]:
+    """A note where the equation of the one implicit state has several roots at some sites.
+
+    Sign changes of the residual are counted on a fine grid at sites drawn from the Gaussian law.
+    """
+    if len(theory.implicit) != 1:
+        return ("several implicit states: whether their equations have further roots was not examined",)
+    (state, residual), law = theory.implicit[0], theory.law
+    gaussians = sorted(law.depends[state], key=str)
+    numbers = {s: sp.Float(v, 17) for s, v in values.items()}
+    covariance = np.array(
+        [[float(law.covariance(s, t).xreplace(numbers)) for t in gaussians] for s in gaussians]
+    ).reshape(len(gaussians), len(gaussians))
+    mean = np.array([float(law.mean_of(s).xreplace(numbers)) for s in gaussians])
+    rng = np.random.default_rng(0)
+    draws = rng.multivariate_normal(mean, covariance, ROOT_SITES) if gaussians else np.zeros((1, 0))
+    f = compile_function([*gaussians, state], [residual.xreplace(numbers)], law.functions)
+    with np.errstate(all="ignore"):
+        table = broadcast_rows(f(*np.repeat(draws, ROOT_GRID.size, axis=0).T, np.tile(ROOT_GRID, len(draws))),
+                               len(draws) * ROOT_GRID.size).reshape(len(draws), -1)  # fmt: skip
+    signs = np.sign(table)
+    changes = np.sum((signs[:, 1:] * signs[:, :-1] < 0) & np.isfinite(table[:, 1:] - table[:, :-1]), axis=1)
+    share = float(np.mean(changes > 1))
+    if share == 0.0:
+        return ()
+    return (f"the equation of {state} has several roots at {share:.1%} of the sites; the one reached from 0 is taken",)
 
 
 class SiteRoots:

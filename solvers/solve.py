@@ -10,6 +10,7 @@ import numpy as np
 
 from derive.cell.parameters import Settings, resolve
 from derive.cell.spec import Cell
+from derive.elementary import Fn
 from derive.errors import AnsatzError
 from derive.pipeline import derive_theory
 from derive.theory import Theory
@@ -17,9 +18,10 @@ from solvers.averages import Estimate, Evaluator
 from solvers.budget import BudgetSpent, check_budget
 from solvers.chain import ChainResult, sample_chain
 from solvers.equations import Equations, relative_errors
-from solvers.fixed_point import solve_all
+from solvers.fixed_point import SCAN_RTOL, solve_all
 from solvers.replicas import correlation_fixed_point, spectral_radius_of
 from solvers.result import CONVERGED, FixedPoint
+from solvers.site_roots import several_roots
 from solvers.solution import Solution, Solved
 from solvers.spectrum import SpectrumResult, spectrum_of
 from solvers.spectrum.sites import Atom
@@ -79,7 +81,7 @@ def _deterministic(theory: Theory, settings: Settings, tol: float) -> Solved:
         notes += fixed.notes
         for point in fixed.solutions:
             check_budget()
-            found.append(_solution(theory, evaluator, point, tol))
+            found.append(_solution(theory, evaluator, equations, point, tol))
     except BudgetSpent as spent:
         notes.append(f"{spent}: {len(found)} solutions finished")
         complete = False
@@ -88,11 +90,40 @@ def _deterministic(theory: Theory, settings: Settings, tol: float) -> Solved:
     return Solved(theory, settings.parameters, tuple(found), tuple(dict.fromkeys(notes)), complete)
 
 
-def _solution(theory: Theory, evaluator: Evaluator, point: FixedPoint, tol: float) -> Solution:
+def _solution(theory: Theory, evaluator: Evaluator, equations: Equations, point: FixedPoint, tol: float) -> Solution:
     numbers, errors = _moments(theory, evaluator, point, tol)
+    near = _off_the_kink(theory, equations, point)
     if theory.ansatz == "static":
-        return _static(theory, evaluator, point, numbers, errors, tol)
-    return _untied(theory, evaluator, point, numbers, errors, tol)
+        solved = _static(theory, evaluator, near, numbers, errors, tol)
+    else:
+        solved = _untied(theory, evaluator, near, numbers, errors, tol, replicas=near is point)
+    notes = solved.notes if near is point else (*solved.notes, AT_KINK)
+    if theory.implicit:
+        notes = (*notes, *several_roots(theory, point.values))
+    return replace(solved, values=dict(solved.values) | dict(point.values), notes=notes)
+
+
+AT_KINK = (
+    "an activation has a kink and the state is zero, where it has no derivative: chi and the spectrum are those of "
+    "vanishing activity, q -> 0"
+)
+
+VANISHING = 1e-20
+
+
+def _off_the_kink(theory: Theory, equations: Equations, point: FixedPoint) -> FixedPoint:
+    """The same solution, or, for a zero state under functions with kinks, one of vanishing activity."""
+    x = np.array([point.values[s] for s in equations.feedback])
+    if not len(x) or x.any() or not _kinked(theory):
+        return point
+    done = equations.complete(np.full(len(x), VANISHING), SCAN_RTOL)
+    return replace(point, values=done.values)
+
+
+def _kinked(theory: Theory) -> bool:
+    functions = theory.law.functions
+    calls = set().union(*(functions.expand(f).atoms(Fn) for f in (*theory.site.F, *(k.v for k in theory.site.fields))))
+    return any(functions.kinked(call.name) for call in calls)
 
 
 def _moments(
@@ -168,8 +199,16 @@ def is_stable(theory: Theory, spectrum: SpectrumResult) -> bool | None:
 
 
 def _untied(
-    theory: Theory, evaluator: Evaluator, point: FixedPoint, numbers: dict[str, Any], errors: dict[str, Any], tol: float
+    theory: Theory,
+    evaluator: Evaluator,
+    point: FixedPoint,
+    numbers: dict[str, Any],
+    errors: dict[str, Any],
+    tol: float,
+    *,
+    replicas: bool,
 ) -> Solution:
+    """chi1, and with ``replicas`` C_star, chi_star and xi (without: a zero state, where replicas coincide)."""
     assert theory.perturbation is not None
     assert theory.replicas is not None
     verdict, notes = point.verdict, []
@@ -179,6 +218,11 @@ def _untied(
         notes.append("chi1 diverges: the square of a delta function (the derivative of a jump) is averaged")
         chi1 = Estimate(np.inf, np.inf)
     _put(numbers, errors, "chi1", Estimate(chi1.value, chi1.error + 2 * share * abs(chi1.value)))
+    if not replicas:
+        numbers |= {"chi_star": chi1.value, "C_star": dict.fromkeys(numbers["Q"], 0.0)}
+        errors |= {"chi_star": chi1.error, "C_star": dict.fromkeys(numbers["Q"], 0.0)}
+        _put(numbers, errors, "xi", correlation_length(chi1))
+        return Solution(numbers, errors, point.slope < 1, verdict, dict(point.values), tuple(notes))
     overlap = correlation_fixed_point(theory.replicas, point.values, evaluator, chi1.value, min(tol, 1e-8))
     if overlap is None:
         return Solution(numbers, errors, point.slope < 1, "not converged: the correlation map reached no fixed point; "

@@ -126,7 +126,8 @@ def _mergeable(
     found: dict[sp.Expr, tuple[sp.Symbol, ...]] = {}
     for node in sums:
         taken = {symbol for members in found.values() for symbol in members}
-        members = _members(node, expressions, [symbol for symbol in free if symbol not in taken], frozenset(law.depends))
+        left = [symbol for symbol in free if symbol not in taken]
+        members = _members(node, expressions, left, frozenset(law.depends))
         if len(members) > 1 and not any(other.has(node) or node.has(other) for other in found):
             found[node] = members
     while True:

@@ -72,7 +72,8 @@ def quotient(expression: sp.Expr, variable: sp.Symbol) -> tuple[sp.Expr, sp.Expr
     """Numerator and denominator in lowest terms; the denominator holds every power of ``variable`` below the line."""
     plain, back = opaque(expression)
     numerator, denominator = sp.fraction(sp.factor(sp.cancel(sp.together(plain))))
-    inside, outside = [], []
+    inside: list[sp.Expr] = []
+    outside: list[sp.Expr] = []
     for factor in sp.Mul.make_args(denominator):
         (inside if variable in factor.free_symbols else outside).append(factor)
     denominator = sp.Mul(*inside)

@@ -35,7 +35,8 @@ class Factors:
 
 def split_factors(integrand: sp.Expr, lam: sp.Symbol, lam_conj: sp.Symbol) -> Factors:
     """Separate what lambda multiplies from what it divides."""
-    above, below = [], []
+    above: list[sp.Expr] = []
+    below: list[sp.Expr] = []
     for factor in sp.Mul.make_args(integrand):
         touched = factor.free_symbols & {lam, lam_conj}
         polynomial = factor.is_polynomial(lam, lam_conj)
@@ -112,14 +113,16 @@ class LambdaAverage:
         def integrand(xi: np.ndarray, index: np.ndarray) -> np.ndarray:
             return np.sum(monomials[:, index] * table(xi), axis=0) * direction.pole(xi, lam[index])
 
-        result = gaussian_average_batch(integrand, lam.size, rtol=max(rtol, 1e-12), atol=1e-300, start_width=_start_width(rtol))
+        result = gaussian_average_batch(
+            integrand, lam.size, rtol=max(rtol, 1e-12), atol=1e-300, start_width=_start_width(rtol)
+        )
         return result.value[0], result.error[0] + table.relative_error * np.abs(result.value[0])
 
     def _sampled(self, lam: np.ndarray, rtol: float) -> tuple[np.ndarray, np.ndarray]:
         """Plain means over fixed points; the error is the difference of two halves."""
         log2 = LOG2_COARSE if rtol >= COARSE_RTOL else LOG2_NODES
         if log2 not in self._sites:
-            points = normal_points(self.dimension, log2)
+            points = normal_points(self._columns.geometry(self.values)[0].dimension, log2)
             self._sites[log2] = self._columns.sites(self.values, points)
         sites = self._sites[log2]
         half = sites.shape[1] // 2

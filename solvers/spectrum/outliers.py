@@ -17,7 +17,7 @@ TOL = 1e-9
 
 @dataclass(frozen=True)
 class Outliers:
-    """values : roots, conjugate pairs both listed, right-most first; errors : absolute; note : what the search covered."""
+    """values : roots, both of a conjugate pair, right-most first; errors : absolute; note : what was searched."""
 
     values: tuple[complex, ...]
     errors: tuple[float, ...]

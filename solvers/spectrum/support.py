@@ -40,6 +40,11 @@ class Resolved:
     def __init__(self, gain: GainMatrix, eta: float) -> None:
         self.gain, self.eta = gain, eta
 
+    def error(self, lam: complex) -> float:
+        """Absolute error of the finest value at one point."""
+        shifted = complex(lam.real, max(abs(lam.imag), self.eta))
+        return float(self.gain.log_radius(np.array([shifted]), FINE)[1][0])
+
     def __call__(self, lam: np.ndarray, rtol: float) -> np.ndarray:
         lam = np.asarray(lam, complex)
         shifted = lam.real + 1j * np.maximum(np.abs(lam.imag), self.eta)
@@ -70,9 +75,9 @@ def find_support(
     if not outlines:
         return Support((), None, None, 0.0, 0.0, eta)
     polished = tuple(_polish(excess, line, 1e-9) if curves else line for line in outlines)
-    radius = _extreme(excess, polished, np.abs, _outward)
-    abscissa = _extreme(excess, polished, np.real, _rightward)
-    return Support(polished, radius[0], abscissa[0], radius[1], abscissa[1], eta)
+    radius, radius_error = _extreme(excess, resolved, polished, np.abs, _outward)
+    abscissa, abscissa_error = _extreme(excess, resolved, polished, np.real, _rightward)
+    return Support(polished, radius, abscissa, radius_error, abscissa_error, eta)
 
 
 Excess = Callable[[np.ndarray, float], np.ndarray]
@@ -145,7 +150,8 @@ def _outline(excess: Excess, box: Box, grid: int) -> list[np.ndarray]:
     table = np.concatenate([upper[:0:-1], upper])
     rows = np.concatenate([-y[:0:-1], y])
     lines = contourpy.contour_generator(x, rows, np.clip(table, -5.0, 5.0)).lines(0.0)
-    curves = [line[:, 0] + 1j * line[:, 1] for line in lines if len(line) > 3]
+    vertices = [np.asarray(line) for line in lines]
+    curves = [line[:, 0] + 1j * line[:, 1] for line in vertices if len(line) > 3]
     return [curve for curve in curves if abs(curve[0] - curve[-1]) < 1e-12 * (1 + abs(curve[0]))]
 
 
@@ -200,6 +206,7 @@ def _rightward(point: complex) -> tuple[complex, complex]:
 
 def _extreme(
     excess: Excess,
+    resolved: Resolved,
     curves: tuple[np.ndarray, ...],
     measure: Callable[[np.ndarray], np.ndarray],
     ray: Callable[[complex], tuple[complex, complex]],
@@ -214,17 +221,17 @@ def _extreme(
     turned = _turn(excess, best, size, measure, ray)
     best = max([*values, turned], key=lambda value: float(measure(np.array([value]))[0]))
     top = float(measure(np.array([best]))[0])
-    return top, _edge_error(excess, best, size, ray) + 1e-12 * abs(top)
+    return top, _edge_error(excess, resolved.error(best), best, size, ray) + 1e-12 * abs(top)
 
 
 def _edge_error(
-    excess: Excess, point: complex, size: float, ray: Callable[[complex], tuple[complex, complex]]
+    excess: Excess, known: float, point: complex, size: float, ray: Callable[[complex], tuple[complex, complex]]
 ) -> float:
-    """How far the crossing can be off: what is left of the excess, plus quadrature error, over the slope."""
+    """How far the crossing can be off: what is left of the excess, plus its known error, over the slope."""
     direction, h = ray(point)[1], 1e-4 * size
     value = excess(np.array([point - h * direction, point, point + h * direction]), FINE)
     slope = abs(value[2] - value[0]) / (2 * h)
-    return float((abs(value[1]) + 4 * FINE) / slope) if slope > 0 else float("inf")
+    return float((abs(value[1]) + known) / slope) if slope > 0 else float("inf")
 
 
 def _on_ray(
