@@ -19,10 +19,11 @@ from derive.gaussian.forms import Reduced, reduce_forms
 from derive.theory import law_symbols
 from solvers.budget import check_budget
 from solvers.codegen.emit import broadcast_rows, compile_function
-from solvers.codegen.pair import Side, pair_average
 from solvers.codegen.quadrature import Hint, gaussian_average
 from solvers.codegen.sampling import normal_points
+from solvers.gaussian_geometry import Geometry, pivoted_cholesky
 from solvers.parity import ParityRule
+from solvers.rough_pair import RoughPair, is_rough
 from solvers.site_roots import SiteRoots
 
 Values = Mapping[sp.Symbol, float]
@@ -44,9 +45,6 @@ ROUGH_EVALUATIONS = 1e6
 CANCELLATION = 1e-2
 """Averages far smaller than their integrand are asked for to this share of the relative accuracy of its modulus."""
 
-RANK_TOLERANCE = 1e-14
-"""Directions with less than this share of the largest variance carry no weight in float64."""
-
 
 @dataclass(frozen=True)
 class Estimate:
@@ -54,21 +52,6 @@ class Estimate:
 
     value: float
     error: float
-
-
-@dataclass(frozen=True)
-class Geometry:
-    """How standard normals become forms: y = mean + spread @ xi; then one extra xi for each conditional form
-    (none where all of them are constant)."""
-
-    mean: np.ndarray
-    spread: np.ndarray
-    conditional: int
-
-    @property
-    def dimension(self) -> int:
-        """Standard normals needed."""
-        return self.spread.shape[1] + self.conditional
 
 
 class CompiledAverage:
@@ -86,7 +69,7 @@ class CompiledAverage:
     ) -> None:
         self.law = law
         self.divergent = any(law.functions.has_delta(f) for f in integrands)
-        self.rough = bool(implicit) or any(_is_rough(f, law) for f in integrands)
+        self.rough = bool(implicit) or any(is_rough(f, law) for f in integrands)
         held = set().union(*(f.free_symbols for f in integrands)) & {state for state, _ in implicit}
         self.implicit = implicit if held else ()
         residuals = tuple(residual for _, residual in self.implicit)
@@ -272,83 +255,6 @@ class CompiledAverage:
             hints += [((x - offset) / speed, 0.0) for x in breaks]
             hints.append((-offset / speed, abs(1.0 / speed)))
         return [hints] if hints else None
-
-
-class RoughPair:
-    """A product of two functions of one form each, with kinks: integrated with the kinks in view."""
-
-    def __init__(self, factors: tuple[sp.Expr, sp.Expr], reduced: Reduced, parameters: Any, law: Law) -> None:
-        self.symbols = tuple(form.symbol for form in reduced.free)
-        self._functions = [
-            compile_function((*parameters, symbol), [factor], law.functions)
-            for factor, symbol in zip(factors, self.symbols, strict=True)
-        ]
-        kinks = [_kinks(factor, symbol, law) for factor, symbol in zip(factors, self.symbols, strict=True)]
-        self._kinks = [compile_function(parameters, places, law.functions) for places in kinks]
-
-    @classmethod
-    def of(cls, reduced: Reduced, parameters: tuple[sp.Symbol, ...], law: Law) -> RoughPair | None:
-        """The pair, if the integrand has this form."""
-        if len(reduced.free) != 2 or reduced.conditional:
-            return None
-        first, second = (form.symbol for form in reduced.free)
-        rest, left = reduced.expressions[0].as_independent(first, as_Add=False)
-        if left.has(second):
-            return None
-        return cls((left, rest), reduced, parameters, law)
-
-    def evaluate(self, shape: Geometry, given: list[float], rtol: float) -> tuple[float, float]:
-        """Value and absolute error at forms with the law of ``shape``."""
-        covariance = shape.spread @ shape.spread.T
-        std = np.sqrt(np.diag(covariance))
-        sides = [
-            Side(
-                lambda y, own=own: np.broadcast_to(own(*given, y)[0], y.shape).astype(float),  # type: ignore[misc]
-                float(shape.mean[k]),
-                float(std[k]),
-                [float(x) for x in self._kinks[k](*given) if np.isfinite(x)],
-            )
-            for k, own in enumerate(self._functions)
-        ]
-        with np.errstate(all="ignore"):
-            return pair_average(sides[0], sides[1], float(covariance[0, 1] / (std[0] * std[1])), rtol)
-
-
-def _kinks(factor: sp.Expr, symbol: sp.Symbol, law: Law) -> list[sp.Expr]:
-    """Where kinks and jumps of functions with arguments affine in ``symbol`` lie."""
-    places: list[sp.Expr] = []
-    for node in sorted(law.functions.expand(factor).atoms(Fn), key=str):
-        slope = node.argument.diff(symbol)
-        if slope == 0 or slope.has(symbol):
-            continue
-        own = BUILTINS[node.name]
-        places += [(x - node.argument.xreplace({symbol: sp.S.Zero})) / slope for x in own.kinks + own.jumps]
-    return places
-
-
-def _is_rough(integrand: sp.Expr, law: Law) -> bool:
-    """Whether a function with kinks or jumps occurs."""
-    names = {node.name for node in law.functions.expand(integrand).atoms(Fn)}
-    return any(BUILTINS[name].kinks or BUILTINS[name].jumps for name in names)
-
-
-def pivoted_cholesky(covariance: np.ndarray) -> np.ndarray:
-    """B with B B^T = covariance, one column for each direction that has weight; (n, rank).
-
-    Pivoting takes the largest remaining variance first, so that a direction shared by all forms comes first.
-    """
-    size = covariance.shape[0]
-    rest = covariance.astype(float).copy()
-    scale = float(np.max(np.diag(rest), initial=0.0))
-    columns: list[np.ndarray] = []
-    for _ in range(size):
-        pivot = int(np.argmax(np.diag(rest)))
-        if not rest[pivot, pivot] > RANK_TOLERANCE * scale:
-            break
-        column = rest[:, pivot] / np.sqrt(rest[pivot, pivot])
-        columns.append(column)
-        rest = rest - np.outer(column, column)
-    return np.array(columns).T.reshape(size, len(columns))
 
 
 class Evaluator:

@@ -12,8 +12,9 @@ from scipy.special import ndtri
 from scipy.stats import qmc
 
 from derive.theory import Theory
-from solvers.averages import Values, pivoted_cholesky
+from solvers.averages import Values
 from solvers.codegen.emit import broadcast_rows, compile_function
+from solvers.gaussian_geometry import pivoted_cholesky
 from solvers.simulate.elementwise import Array
 from solvers.site_roots import SiteRoots
 

@@ -6,7 +6,7 @@ loses all its digits.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import sympy as sp
 
@@ -47,7 +47,7 @@ _KERNELS: dict[tuple[str, int], sp.Expr] = {
 }
 
 
-@lru_cache(maxsize=None)
+@cache
 def kernel(name: str, order: int) -> sp.Expr:
     """Body in `X` of the ``order``-th derivative of a built-in, in kernels."""
     if (name, order) in _KERNELS:

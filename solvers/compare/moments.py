@@ -29,13 +29,15 @@ from scipy.optimize import root
 from solvers.simulate import Network
 from solvers.simulate.elementwise import Array
 
-UNITS_PER_CONTROL = 7
+UNITS_PER_CONTROL = 6
 MOST_DEGREE = 6
+FOLDS = 8
 
 
-def moments(network: Network, state: Array) -> dict[str, float]:
+def moments(network: Network, state: Array, least_units: int | None = None) -> dict[str, float]:
     """``q[W]`` by field and ``Q[s]`` by state at a fixed point (S, N), with control variates.
 
+    least_units : size of the smallest network that this one is compared with, which decides the degree (default: N).
     Raw means where a matrix has several products (their fields are correlated), or where N is too small.
     """
     step = network.evaluate(state)
@@ -46,12 +48,11 @@ def moments(network: Network, state: Array) -> dict[str, float]:
     live = [name for name in network.fields if raw[f"q[{name}]"] > 0]
     fields = [step.fields[name] / np.sqrt(raw[f"q[{name}]"]) for name in live]
     gaussians = [*fields, *_quenched(network)]
-    degree = _degree(len(gaussians), network.N)
+    degree = _degree(len(gaussians), least_units or network.N)
     if degree < 2 or len(set(network.weight_of.values())) < len(network.weight_of):
         return raw
     exponents = list(_exponents(len(gaussians), degree))
-    design = _controls(gaussians, exponents, degree)
-    beta, *_ = np.linalg.lstsq(design, np.array(list(y.values())).T, rcond=1e-10)
+    beta = _regress(_controls(gaussians, exponents, degree), np.array(list(y.values())).T)
     terms = [k for k, n in enumerate(exponents) if not any(n[len(fields) :]) and all(m % 2 == 0 for m in n)]
     powers = np.array([exponents[k][: len(fields)] for k in terms]) // 2
     weights = np.array([prod(_double_factorial(2 * m - 1) for m in row) for row in powers])
@@ -101,6 +102,23 @@ def _controls(gaussians: list[Array], exponents: list[tuple[int, ...]], degree: 
     tables = [hermite_e.hermevander(g, degree) for g in gaussians]
     one = np.ones(len(tables[0]))
     return np.column_stack([prod((t[:, m] for t, m in zip(tables, n, strict=True)), start=one) for n in exponents])
+
+
+def _regress(design: Array, table: Array) -> Array:
+    """Coefficients (controls, m), the constant first.
+
+    A unit's own noise must not enter the coefficients that correct it, or the constant is biased by the number of
+    controls over N: it is fitted on the other folds.
+    """
+    beta: Array = np.linalg.lstsq(design, table, rcond=1e-10)[0]
+    constant = np.zeros(table.shape[1])
+    for fold in range(FOLDS):
+        held = np.arange(fold, len(design), FOLDS)
+        rest = np.delete(np.arange(len(design)), held)
+        others = np.linalg.lstsq(design[rest], table[rest], rcond=1e-10)[0]
+        constant += np.sum(table[held] - design[held, 1:] @ others[1:], axis=0)
+    beta[0] = constant / len(design)
+    return beta
 
 
 def _double_factorial(n: int) -> int:

@@ -13,9 +13,10 @@ import sympy as sp
 from numpy.polynomial import legendre
 
 from derive.gaussian.average import Law
-from solvers.averages import CompiledAverage, Geometry, Values, pivoted_cholesky
+from solvers.averages import CompiledAverage, Values
 from solvers.codegen.emit import broadcast_rows, compile_function
 from solvers.codegen.product_nodes import product_nodes
+from solvers.gaussian_geometry import Geometry, pivoted_cholesky
 
 DEGREE = 16
 REACH = 9.0
