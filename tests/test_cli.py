@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from derive.cell import load, shipped, shipped_text
-from solvers.cli import main
-from solvers.cli.assignments import assignments
-from solvers.cli.arguments import parser
 from derive.errors import ParameterError
+from solvers.cli import main
+from solvers.cli.arguments import parser
+from solvers.cli.assignments import assignments
 from solvers.tables.numbers import compact, plus_minus
 
 STATIC_KEYS = {"q", "q_total", "Q", "spectral_radius", "spectral_abscissa", "filament", "outliers", "atoms", "eta",
@@ -27,9 +27,12 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
     return code, out, err
 
 
-def run_process(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+def run_process(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "solvers.cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, **options)  # type: ignore[call-overload,no-any-return]
+    found: subprocess.CompletedProcess[str] = subprocess.run(
+        command, capture_output=True, text=True, timeout=300, env=environment
+    )
+    return found
 
 
 def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
@@ -61,8 +64,12 @@ def test_show_source_is_the_file_itself(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_show_loads_neither_sympy_nor_numpy() -> None:
-    code = "import sys; from solvers.cli import main; main(['show', 'gru']); " \
-           "print([m for m in ('sympy', 'numpy', 'scipy', 'matplotlib') if m in sys.modules], file=sys.stderr)"  # fmt: skip
+    code = """
+import sys
+from solvers.cli import main
+main(["show", "gru"])
+print([name for name in ("sympy", "numpy", "scipy", "matplotlib") if name in sys.modules], file=sys.stderr)
+"""
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stderr.strip() == "[]"
 
@@ -84,7 +91,7 @@ def test_solve_json_is_one_object(capsys: pytest.CaptureFixture[str]) -> None:
     assert found["parameters"]["mu_z"] == 0.5
     assert found["ansatz"] == "static"
     assert [s["stable"] for s in found["solutions"]] == [False, False]
-    assert STATIC_KEYS <= set(found["solutions"][1])
+    assert set(found["solutions"][1]) >= STATIC_KEYS
     assert "NaN" not in out
     assert "Infinity" not in out
 
@@ -246,7 +253,7 @@ def test_a_process_has_the_same_codes() -> None:
     assert json.loads(good.stdout)["cell"] == "rate"
     assert run_process("solve", "nothing").returncode == 2
     ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    assert run_process("derive", "rate", env=ascii_only).returncode == 0
+    assert run_process("derive", "rate", environment=ascii_only).returncode == 0
 
 
 def test_output_is_the_same_twice(capsys: pytest.CaptureFixture[str]) -> None:

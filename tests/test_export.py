@@ -81,7 +81,8 @@ def test_the_file_runs_alone(tmp_path: Path) -> None:
 
 def test_own_functions_and_text_from_strangers() -> None:
     text = (
-        'title = "a \\"\\"\\" b \\\\ \\r import os"\nequations = """\nh\' = f(W @ h) + f(V @ (g*h))\ng = sigmoid(W @ h)\n"""\n'
+        'title = "a \\"\\"\\" b \\\\ \\r import os"\n'
+        'equations = """\nh\' = f(W @ h) + f(V @ (g*h))\ng = sigmoid(W @ h)\n"""\n'
         '[functions]\nf = "tanh(x) + x/10"\n[weights]\nW = "s"\nV = 0.3\n[parameters]\ns = 0.9\n'
     )
     theory = mean_field(parse_cell(text))
@@ -92,7 +93,7 @@ def test_own_functions_and_text_from_strangers() -> None:
 
 
 def test_a_sampled_closure_is_refused_with_a_way_out() -> None:
-    with pytest.raises(ClosureError, match="do not close.*--ansatz static"):
+    with pytest.raises(ClosureError, match=r"do not close.*--ansatz static"):
         export_source(mean_field(load("lstm"), "untied"))
 
 
