@@ -75,7 +75,7 @@ class CompiledAverage:
         residuals = tuple(residual for _, residual in self.implicit)
         self.reduced: Reduced = reduce_forms((*integrands, *residuals), law)
         self.extra = tuple(extra)
-        needed = set().union(*(law_symbols(f, law) for f in (*integrands, *residuals)))
+        needed = law_symbols(sp.Tuple(*integrands, *residuals), law)
         self.parameters = tuple(sorted(needed - set(extra), key=str))
         self._last: tuple[tuple[float, ...], tuple[Geometry, np.ndarray, np.ndarray]] | None = None
         self.count = len(integrands)
