@@ -211,7 +211,9 @@ def test_a_broken_cell_file_is_refused_with_its_place(tmp_path: Path, capsys: py
 def test_a_spent_budget_stops_with_code_3(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "solve", "lstm", "-p", "sigma_g=4", "--budget", "0.001", "--json")
     assert code == 3
-    assert out == "" or json.loads(out)["cell"] == "lstm"
+    found = json.loads(out)
+    assert found["cell"] == "lstm"
+    assert found["notes"]
 
 
 def test_an_unexpected_error_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

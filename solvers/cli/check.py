@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 
 from derive.cell import load, resolve
-from solvers.budget import time_left
+from solvers.budget import BudgetSpent, time_left
 from solvers.cli.assignments import assignments
-from solvers.cli.objects import print_json
+from solvers.cli.objects import print_json, unfinished
 from solvers.cli.progress import Progress
 from solvers.compare import check
 from solvers.solve import solve
@@ -20,13 +20,17 @@ def run(given: argparse.Namespace) -> int:
     parameters = assignments(given.parameters)
     resolve(cell, parameters)
     with Progress(f"checking {cell.name} ({given.ansatz})") as progress:
-        solved = solve(cell, parameters, ansatz=given.ansatz, tol=given.tol, seed=given.seed)
-        comparison = check(solved, N=given.N, seeds=given.seeds, seed=given.seed, progress=progress)
-    found = comparison.as_dict()
+        try:
+            solved = solve(cell, parameters, ansatz=given.ansatz, tol=given.tol, seed=given.seed)
+            found = check(solved, N=given.N, seeds=given.seeds, seed=given.seed, progress=progress).as_dict()
+            converged = solved.converged and time_left() != 0.0
+        except BudgetSpent as spent:
+            sizes = {"N": given.N, "seeds": given.seeds}
+            found, converged = unfinished(cell, given, spent, **sizes, verdict="inconclusive", rows=[]), False
     if given.json:
         print_json(found)
     else:
         print(check_text(found), end="")
-    if comparison.verdict == "disagrees":
+    if found["verdict"] == "disagrees":
         return 1
-    return 0 if solved.converged and time_left() != 0.0 else 3
+    return 0 if converged else 3

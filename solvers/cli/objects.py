@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Mapping
 from typing import Any
 
+from derive.cell import Cell, resolve
+from solvers.budget import BudgetSpent
+from solvers.cli.assignments import assignments
 from solvers.solution import plain
+
+
+def unfinished(cell: Cell, given: argparse.Namespace, spent: BudgetSpent, **rest: Any) -> dict[str, Any]:
+    """The object of a command that ran out of time before it had anything."""
+    found: dict[str, Any] = {"cell": cell.name}
+    if hasattr(given, "ansatz"):
+        found["ansatz"] = given.ansatz
+    found["parameters"] = resolve(cell, assignments(given.parameters)).parameters
+    return found | rest | {"notes": [str(spent)]}
 
 
 def print_json(found: Mapping[str, Any]) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 
 from derive.cell import load, resolve
+from solvers.budget import BudgetSpent
 from solvers.cli.assignments import assignments
-from solvers.cli.objects import print_json
+from solvers.cli.objects import print_json, unfinished
 from solvers.cli.progress import Progress
 from solvers.solve import solve
 from solvers.tables.theory import solved_text
@@ -18,9 +19,13 @@ def run(given: argparse.Namespace) -> int:
     parameters = assignments(given.parameters)
     resolve(cell, parameters)
     with Progress(f"solving {cell.name} ({given.ansatz})"):
-        solved = solve(cell, parameters, ansatz=given.ansatz, tol=given.tol)
+        try:
+            solved = solve(cell, parameters, ansatz=given.ansatz, tol=given.tol)
+            found, converged = solved.as_dict(), solved.converged
+        except BudgetSpent as spent:
+            found, converged = unfinished(cell, given, spent, closure="not derived", solutions=[]), False
     if given.json:
-        print_json(solved.as_dict())
+        print_json(found)
     else:
-        print(solved_text(solved.as_dict()), end="")
-    return 0 if solved.converged else 3
+        print(solved_text(found), end="")
+    return 0 if converged else 3

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 
 from derive.cell import load, resolve
+from solvers.budget import BudgetSpent
 from solvers.cli.assignments import assignments
-from solvers.cli.objects import print_json
+from solvers.cli.objects import print_json, unfinished
 from solvers.cli.progress import Progress
 from solvers.spectra import spectra
 from solvers.tables.theory import spectra_text
@@ -18,9 +19,13 @@ def run(given: argparse.Namespace) -> int:
     parameters = assignments(given.parameters)
     resolve(cell, parameters)
     with Progress(f"spectrum of {cell.name}"):
-        found = spectra(cell, parameters, tol=given.tol)
+        try:
+            result = spectra(cell, parameters, tol=given.tol)
+            found, converged = result.as_dict(), result.converged
+        except BudgetSpent as spent:
+            found, converged = unfinished(cell, given, spent, solutions=[]), False
     if given.json:
-        print_json(found.as_dict())
+        print_json(found)
     else:
-        print(spectra_text(found.as_dict()), end="")
-    return 0 if found.converged else 3
+        print(spectra_text(found), end="")
+    return 0 if converged else 3
