@@ -74,7 +74,7 @@ class SpectralTheory:
     lam : the spectral parameter; fields : numbers of the fields that carry eigenvalues (fed by a state
     and feeding one), in order; T : their transfer matrix b (lam - L)^-1 a + e; K : sigma_k^2 E|T_kl|^2 written
     with lam and its conjugate ``lam_conj``, on ordered pairs of live fields that share a matrix; blocks : its
-    irreducible blocks; boundary : X of each block, where det(1 - K_block) = 1 - X;
+    irreducible blocks; boundary : X of each block of moderate size, where det(1 - K_block) = 1 - X;
     L, a, b : site derivatives at the fixed point, a and b restricted to ``fields``;
     response, overlap : E[v_m T_kj u_p] and E[v_l v_m], on the same pairs (m,k), (p,j), for the outliers.
     """

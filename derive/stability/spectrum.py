@@ -17,6 +17,9 @@ from derive.theory import SpectralTheory, Step, Theory
 LAM = sp.Symbol("lam[]")
 LAM_CONJ = sp.Symbol("conj(lam)[]")
 
+MAX_BLOCK = 4
+"""The determinant of a larger block of K is not expanded: it would fill pages, and numbers need only K itself."""
+
 
 @dataclass(frozen=True)
 class Linearisation:
@@ -102,7 +105,7 @@ def spectral_theory(theory: Theory) -> tuple[SpectralTheory, tuple[Step, ...]]:
         response=_response(site, line, v, pairs, law),
         overlap=sp.Matrix(len(pairs), 1, [average(v[m] * v[k], law) for m, k in pairs]),
         blocks=blocks,
-        boundary=tuple(_boundary(K, block) for block in blocks),
+        boundary=tuple(_boundary(K, block) for block in blocks if len(block) <= MAX_BLOCK),
     )
     return spectrum, _steps(site, spectrum)
 
