@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from solvers.budget import check_budget
 from solvers.codegen.rules import EPS, NODES, ROUNDOFF, SIZE, panel_sums
 
 Integrand = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -175,6 +176,7 @@ class AdaptiveIntegrator:
         return np.where(bad, 0.0, weighted)
 
     def _tabulate(self, left: np.ndarray, right: np.ndarray, member: np.ndarray) -> _State:
+        check_budget()
         values, half = self._evaluate(left, right, member)
         sums = panel_sums(values, half)
         return _State(
