@@ -30,7 +30,7 @@ def spectrum_figure(path: Path, found: Spectra, eigenvalues: Sequence[np.ndarray
     columns = min(count, COLUMNS)
     rows = math.ceil(count / columns)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(4.6 * columns + 0.4, 4.7 * rows + 0.6), layout="constrained")
+        figure = Figure(figsize=(max(4.6 * columns, 5.6) + 0.4, 4.7 * rows + 0.8), layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
         for number, (panel, spectrum) in enumerate(zip(axes, found.spectra, strict=False)):
             points = eigenvalues[number] if number < len(eigenvalues) else None
@@ -40,7 +40,8 @@ def spectrum_figure(path: Path, found: Spectra, eigenvalues: Sequence[np.ndarray
         handles: dict[str, Any] = {}
         for panel in axes[:count]:
             handles |= {text: handle for handle, text in zip(*panel.get_legend_handles_labels(), strict=True)}
-        figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=3, frameon=False)
+        width = min(columns + 1, 3)
+        figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=width, frameon=False)
         figure.suptitle(f"{found.solved.theory.site.cell.name}: eigenvalues of the Jacobian")
         _save(figure, path)
 
@@ -99,6 +100,7 @@ def _limits(panel: Axes, points: np.ndarray, discrete: bool) -> None:
     panel.set_xlim(middle - half, middle + half)
     panel.set_ylim(-half, half)
     panel.set_aspect("equal")
+    panel.locator_params(nbins=6)
 
 
 def check_figure(path: Path, title: str, rows: Sequence[Mapping[str, Any]]) -> None:
