@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from derive.cell.spec import Cell
 from derive.errors import AnsatzError, ParameterError
 from derive.pipeline import ANSAETZE
 from solvers.budget import BudgetSpent, check_budget
+from solvers.compare.networks import NEARLY_AT_REST
 from solvers.compare.static import Progress, Rows, StaticComparison
 from solvers.compare.untied import one_untied, untied_rows
 from solvers.compare.verdict import INCONCLUSIVE, ComparisonRow, judge, overall
@@ -157,6 +158,8 @@ def simulate(
                 notes += [] if sample.settled else [f"network {number}: {sample.outcome}"]
                 continue
             found = sample_static(cell, settings, N, sequence, start=_zero if at_zero else None)
+            if not found.point.converged and found.point.residual < NEARLY_AT_REST:
+                found = sample_static(cell, settings, N, sequence, start=_from(found.point.state))
             if not found.point.converged and not at_zero:
                 again = sample_static(cell, settings, N, sequence, start=_zero)
                 at_zero = again.point.converged and not np.any(again.point.state)
@@ -173,6 +176,11 @@ def simulate(
         "rows": rows,
     }  # fmt: skip
     return result | ({"notes": notes} if notes else {})
+
+
+def _from(state: Array) -> Callable[[Network], Array]:
+    """Start Newton's method where relaxation stopped."""
+    return lambda _network: state
 
 
 def _zero(network: Network) -> Array:

@@ -21,6 +21,7 @@ ZERO, RELAXED, SEARCHED, PLANTED = "zero", "relaxed", "searched", "planted"
 TRIAL_UNITS = 250
 TRIALS = 2
 SAME_BRANCH = 0.5
+NEARLY_AT_REST = 1e-3
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Preparation:
             return Prepared(network, point.state if point.converged and near else None, point.outcome)
         columns = self._draw.given(network.biases | network.inputs, N, network.rng)
         start = np.array([columns[name] for name in network.states])
-        point = relax(network, start) if way == RELAXED else newton_from(network, start)
+        point = _relaxed(network, start) if way == RELAXED else newton_from(network, start)
         if not point.converged:
             return Prepared(network, None, point.outcome)
         same = self._is_own_branch(point)
@@ -84,6 +85,14 @@ class Preparation:
         """Whether this solution is the nearest of all in ln Q, and not far."""
         own, *rest = [_distance(point, s) for s in (self.solution, *self.others)]
         return own < SAME_BRANCH and all(own < other for other in rest)
+
+
+def _relaxed(network: Network, start: Array) -> FixedPoint:
+    """Follow the dynamics; units whose gates are nearly shut outlast any patience, and Newton takes over."""
+    point = relax(network, start)
+    if point.converged or not point.residual < NEARLY_AT_REST:
+        return point
+    return newton_from(network, point.state)
 
 
 def _distance(point: FixedPoint, solution: Solution) -> float:

@@ -112,14 +112,14 @@ class StaticComparison:
 
     # One network ----------------------------------------------------------------------------------------------------
 
-    def one(self, sequence: np.random.SeedSequence, N: int) -> dict[str, float]:
+    def one(self, sequence: np.random.SeedSequence, N: int, least_units: int) -> dict[str, float]:
         """Every quantity of one network, by name; empty where it has no such state."""
         own, probe = sequence.spawn(2)
         prepared: Prepared = self.prepare(own, N)
         network, state = prepared.network, prepared.state
         if state is None:
             return {}
-        values = {} if self.prepare.way == PLANTED else moments(network, state)
+        values = {} if self.prepare.way == PLANTED else moments(network, state, least_units)
         if self.theory.spectrum is None or self.spectrum.divergent:
             return values
         eigenvalues = spectrum_by_blocks(network.jacobian(state))
@@ -168,7 +168,7 @@ class StaticComparison:
                     check_budget()
                     if progress is not None:
                         progress(f"solution {self.index}: network {number} of {count}, N = {units}")
-                    tables[units].append(self.one(sequence, units))
+                    tables[units].append(self.one(sequence, units, N // 2))
         except BudgetSpent as spent:
             result.notes.append(f"{self._label()}: {spent}")
             result.complete = False
