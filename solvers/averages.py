@@ -21,7 +21,7 @@ from solvers.budget import check_budget
 from solvers.codegen.emit import broadcast_rows, compile_function
 from solvers.codegen.quadrature import Hint, gaussian_average
 from solvers.codegen.sampling import normal_points
-from solvers.gaussian_geometry import Geometry, pivoted_cholesky
+from solvers.gaussian_geometry import Geometry, regressed_spread
 from solvers.parity import ParityRule
 from solvers.rough_pair import RoughPair, is_rough
 from solvers.site_roots import SiteRoots
@@ -95,6 +95,7 @@ class CompiledAverage:
         rows = [form.coefficients.get(s, sp.S.Zero) for form in self._base_forms() for s in self._gaussians]
         self._rows = compile_function(self.parameters, rows, functions)
         free = tuple(form.symbol for form in reduced.free)
+        self._factor = next((k for k, s in enumerate(free) if _only_a_factor(reduced, s)), None)
         whole = tuple(form.symbol for form in reduced.conditional)
         weights = [weight for form in reduced.conditional for weight, _ in form.parts]
         ends = np.cumsum([0, *(len(form.parts) for form in reduced.conditional)])
@@ -136,7 +137,7 @@ class CompiledAverage:
         covariance = rows @ own_covariance @ rows.T
         free = len(self.reduced.free)
         conditional = len(self._parts) if np.any(np.diag(covariance)[free:] > 0) else 0
-        spread = pivoted_cholesky(covariance[:free, :free])
+        spread = regressed_spread(covariance[:free, :free], self._factor)
         return Geometry(mean[:free], spread, conditional), mean[free:], covariance[free:, free:]
 
     def evaluate(self, values: Values, rtol: float, extra: Sequence[complex] = ()) -> tuple[np.ndarray, np.ndarray]:
@@ -255,6 +256,14 @@ class CompiledAverage:
             hints += [((x - offset) / speed, 0.0) for x in breaks]
             hints.append((-offset / speed, abs(1.0 / speed)))
         return [hints] if hints else None
+
+
+def _only_a_factor(reduced: Reduced, symbol: sp.Symbol) -> bool:
+    """Whether a form enters every expression as a plain factor, or not at all."""
+    inner = [weight for form in reduced.conditional for weight, _ in form.parts]
+    if any(weight.has(symbol) for weight in inner):
+        return False
+    return all(e.as_independent(symbol, as_Add=False)[1] in (symbol, sp.S.One) for e in reduced.expressions)
 
 
 class Evaluator:

@@ -42,3 +42,22 @@ def pivoted_cholesky(covariance: np.ndarray) -> np.ndarray:
         columns.append(column)
         rest = rest - np.outer(column, column)
     return np.array(columns).T.reshape(size, len(columns))
+
+
+def regressed_spread(covariance: np.ndarray, factor: int | None) -> np.ndarray:
+    """B for forms of which one, number ``factor``, enters only as a plain factor.
+
+    E[x g(y)] = E[E[x | y] g(y)]: such a form may be replaced by its regression on the others, and needs no direction of
+    its own.
+    """
+    size = covariance.shape[0]
+    if factor is None or size < 2:
+        return pivoted_cholesky(covariance)
+    others = [k for k in range(size) if k != factor]
+    inner = covariance[np.ix_(others, others)]
+    slopes = covariance[factor, others] @ np.linalg.pinv(inner, rcond=RANK_TOLERANCE, hermitian=True)
+    columns = pivoted_cholesky(inner)
+    spread = np.zeros((size, columns.shape[1]))
+    spread[others] = columns
+    spread[factor] = slopes @ columns
+    return spread

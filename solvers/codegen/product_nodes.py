@@ -24,14 +24,17 @@ def product_nodes(
         return np.zeros((0, 1)), np.ones(1), 0.0
     if dimension > MAX_TENSOR_DIMENSION:
         return _sobol(f, dimension)
-    fitted = tensor_average(f, dimension, rtol, 1e-300, [None] * dimension, max_evaluations)
+    with np.errstate(all="ignore"):
+        size = np.nan_to_num(np.abs(np.atleast_2d(f(normal_points(dimension, 8)))).mean(axis=1), posinf=0.0)
+    floor = np.maximum(0.1 * rtol * np.maximum(size, 1e-3 * size.max()), 1e-300)
+    fitted = tensor_average(f, dimension, rtol, floor, [None] * dimension, max_evaluations)
     axes = np.meshgrid(*(rule.nodes for rule in fitted.rules), indexing="ij")
     factors = np.meshgrid(*(rule.weights for rule in fitted.rules), indexing="ij")
     nodes = np.array([axis.ravel() for axis in axes])
     weights = np.prod([factor.ravel() for factor in factors], axis=0)
     inside = (np.sum(nodes**2, axis=0) <= fitted.radius**2) & (np.abs(weights) > 1e-18 * np.abs(weights).max())
     with np.errstate(all="ignore"):
-        error = float(np.nanmax(fitted.error / np.maximum(np.abs(fitted.value), np.abs(fitted.value).max() * 1e-6)))
+        error = float(np.nanmax(fitted.error / np.maximum(np.abs(fitted.value), 0.1 * size), initial=0.0))
     return nodes[:, inside], weights[inside], error
 
 

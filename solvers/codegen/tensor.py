@@ -46,7 +46,12 @@ class Fitted:
 
 
 def tensor_average(
-    f: Function, dimension: int, rtol: float, atol: float, hints: list[list[Hint] | None], max_evaluations: float
+    f: Function,
+    dimension: int,
+    rtol: float,
+    atol: float | np.ndarray,
+    hints: list[list[Hint] | None],
+    max_evaluations: float,
 ) -> Fitted:
     """Average m integrands by a product rule fitted to them.
 

@@ -32,7 +32,7 @@ class Comparison:
     """Theory against networks.
 
     verdict : "agrees" (every row does), "disagrees" (one does) or "inconclusive"; rows : see `ComparisonRow`;
-    seeds : networks of N units; as many (static: twice as many) of N/2 give the finite-size correction.
+    seeds : networks of N units; twice as many of N/2 give the finite-size correction.
     """
 
     cell: str
@@ -77,7 +77,7 @@ def check(
     tol: float = 1e-10,
     progress: Progress | None = None,
 ) -> Comparison:
-    """Compare every solution of the theory with ``seeds`` networks of N units, and others of N/2.
+    """Compare every solution of the theory with ``seeds`` networks of N units and twice as many of N/2.
 
     A `Solved` in place of the cell is compared as it stands (``parameters``, ``ansatz`` and ``tol`` are its own).
     Measured numbers are extrapolated to N -> infinity from the two sizes.  A row agrees if its |z| is below three

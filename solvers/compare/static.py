@@ -14,7 +14,7 @@ from solvers.compare.curves import LEVELS, SiteGain, countable, outside, theory_
 from solvers.compare.edge import Scattering, edge_on_ray
 from solvers.compare.moments import moments
 from solvers.compare.networks import PLANTED, SEARCHED, ZERO, Preparation, Prepared, spectrum_by_blocks
-from solvers.compare.verdict import ComparisonRow, Sizes, compare_row
+from solvers.compare.verdict import HALF_SEEDS, ComparisonRow, Sizes, compare_row
 from solvers.simulate import Network, sites_of
 from solvers.simulate.elementwise import Array
 from solvers.solution import Solved
@@ -23,8 +23,6 @@ from solvers.spectrum.sites import LOG2_SITES
 
 Progress = Callable[[str], None]
 ON_AXIS = 0.1
-HALF_SEEDS = 2
-"""Networks of N/2 units per network of N: they cost an eighth each, and the extrapolation magnifies their error."""
 
 
 @dataclass

@@ -10,7 +10,7 @@ from derive.cell.parameters import Settings
 from derive.cell.spec import Cell
 from solvers.budget import BudgetSpent, check_budget
 from solvers.compare.static import Progress, Rows
-from solvers.compare.verdict import Sizes, compare_row
+from solvers.compare.verdict import HALF_SEEDS, Sizes, compare_row
 from solvers.simulate import UntiedSample, sample_untied
 from solvers.solution import Solution, Solved
 
@@ -27,12 +27,12 @@ def untied_rows(
     result = Rows()
     tables: dict[int, list[UntiedSample]] = {N // 2: [], N: []}
     try:
-        for units, samples in tables.items():
-            for number, sequence in enumerate(np.random.SeedSequence([seed, units]).spawn(seeds), start=1):
+        for units, count in ((N // 2, HALF_SEEDS * seeds), (N, seeds)):
+            for number, sequence in enumerate(np.random.SeedSequence([seed, units]).spawn(count), start=1):
                 check_budget()
                 if progress is not None:
-                    progress(f"network {number} of {seeds}, N = {units}")
-                samples.append(one_untied(cell, settings, units, sequence))
+                    progress(f"network {number} of {count}, N = {units}")
+                tables[units].append(one_untied(cell, settings, units, sequence))
     except BudgetSpent as spent:
         result.notes.append(str(spent))
         result.complete = False

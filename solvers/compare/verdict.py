@@ -22,6 +22,8 @@ VISIBLE = 0.05
 for a deviation of 5 % to be seen at the threshold."""
 
 ROUNDING = 1e-10
+HALF_SEEDS = 2
+"""Networks of N/2 units per network of N: they are cheap, and the extrapolation magnifies their error."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def limit_of(sizes: Sizes, N: int) -> Limit:
     """m(N) = m + c N^-p, so m = m(N) + (m(N) - m(N/2)) / (2^p - 1).
 
     The next term of the law is smaller by a factor of order N^-1/2 (taken at N/2), which is the residual.
-    The extrapolation magnifies the standard error (p = 1: to sqrt(4 + 2) of that at N); that is the price.
+    The extrapolation magnifies the standard error (p = 1, twice as many networks of N/2: by sqrt(5)); that is the price.
     """
     full, half = _finite(sizes.full), _finite(sizes.half)
     if full.size < 2 or half.size < 2:

@@ -90,9 +90,9 @@ class PoleDirection:
         return self.compiled.sites(self.values, xi, (1.0, 1.0), shape=self._shape)[: self.count]
 
 
-def conditional_table(direction: PoleDirection, rtol: float = 1e-10) -> ConditionalTable:
+def conditional_table(direction: PoleDirection, rtol: float = 1e-9) -> ConditionalTable:
     """Average everything but the pole's direction away."""
-    probes = np.array([-3.5, -1.5, 0.0, 1.5, 3.5])
+    probes = np.array([-3.3, -1.4, 0.3, 1.6, 3.1])  # not symmetric: nothing vanishes by accident
 
     def probed(rest: np.ndarray) -> np.ndarray:
         rows = [direction.coefficients(np.vstack([np.full((1, rest.shape[1]), p), rest])) for p in probes]
