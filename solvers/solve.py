@@ -193,8 +193,9 @@ def is_stable(theory: Theory, spectrum: SpectrumResult) -> bool | None:
         return None
     points = [*spectrum.outliers, *(end for atom in spectrum.atoms for end in (atom.low, atom.high))]
     if theory.site.discrete:
-        return (spectrum.radius or 0.0) < 1.0 and all(abs(z) < 1.0 for z in points)
-    inside = spectrum.abscissa is None or spectrum.abscissa < 0.0
+        edge = (spectrum.radius or 0.0) + spectrum.radius_error  # at the margin, within the error, is not stable
+        return edge < 1.0 and all(abs(z) < 1.0 for z in points)
+    inside = spectrum.abscissa is None or spectrum.abscissa + spectrum.abscissa_error < 0.0
     return inside and all(z.real < 0.0 for z in points)
 
 

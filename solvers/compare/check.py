@@ -24,7 +24,7 @@ from solvers.simulate.static import sample_static
 from solvers.solution import Solved, plain
 from solvers.solve import solve
 
-LEAST_UNITS, LEAST_SEEDS = 16, 2
+LEAST_UNITS, LEAST_SEEDS = 32, 2
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ class Comparison:
     """Theory against networks.
 
     verdict : "agrees" (every row does), "disagrees" (one does) or "inconclusive"; rows : see `ComparisonRow`;
-    seeds : networks of N units; twice as many of N/2 give the finite-size correction.
+    seeds : networks of N units; twice as many of N/2 and four times as many of N/4 give the
+    finite-size correction.
     """
 
     cell: str
@@ -77,10 +78,10 @@ def check(
     tol: float = 1e-10,
     progress: Progress | None = None,
 ) -> Comparison:
-    """Compare every solution of the theory with ``seeds`` networks of N units and twice as many of N/2.
+    """Compare every solution of the theory with ``seeds`` networks of N units, and more of N/2 and N/4.
 
     A `Solved` in place of the cell is compared as it stands (``parameters``, ``ansatz`` and ``tol`` are its own).
-    Measured numbers are extrapolated to N -> infinity from the two sizes.  A row agrees if its |z| is below three
+    Measured numbers are extrapolated to N -> infinity from these sizes.  A row agrees if its |z| is below three
     standard deviations, corrected for the number of rows, and its combined error is below 2 % of the value.
 
     Raises

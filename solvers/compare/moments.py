@@ -34,10 +34,9 @@ MOST_DEGREE = 6
 FOLDS = 8
 
 
-def moments(network: Network, state: Array, least_units: int | None = None) -> dict[str, float]:
+def moments(network: Network, state: Array) -> dict[str, float]:
     """``q[W]`` by field and ``Q[s]`` by state at a fixed point (S, N), with control variates.
 
-    least_units : size of the smallest network that this one is compared with, which decides the degree (default: N).
     Raw means where a matrix has several products (their fields are correlated), or where N is too small.
     """
     step = network.evaluate(state)
@@ -48,7 +47,7 @@ def moments(network: Network, state: Array, least_units: int | None = None) -> d
     live = [name for name in network.fields if raw[f"q[{name}]"] > 0]
     fields = [step.fields[name] / np.sqrt(raw[f"q[{name}]"]) for name in live]
     gaussians = [*fields, *_quenched(network)]
-    degree = _degree(len(gaussians), least_units or network.N)
+    degree = _degree(len(gaussians), network.N)
     if degree < 2 or len(set(network.weight_of.values())) < len(network.weight_of):
         return raw
     exponents = list(_exponents(len(gaussians), degree))

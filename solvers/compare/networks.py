@@ -20,7 +20,6 @@ from solvers.solution import Solution
 ZERO, RELAXED, SEARCHED, PLANTED = "zero", "relaxed", "searched", "planted"
 TRIAL_UNITS = 250
 TRIALS = 2
-SAME_BRANCH = 0.5
 NEARLY_AT_REST = 1e-3
 
 
@@ -82,9 +81,9 @@ class Preparation:
         return Prepared(network, point.state if same else None, point.outcome if same else "another branch was reached")
 
     def _is_own_branch(self, point: FixedPoint) -> bool:
-        """Whether this solution is the nearest of all in ln Q, and not far."""
+        """Whether this solution is the nearest of all in ln Q."""
         own, *rest = [_distance(point, s) for s in (self.solution, *self.others)]
-        return own < SAME_BRANCH and all(own < other for other in rest)
+        return all(own < other for other in rest)
 
 
 def _relaxed(network: Network, start: Array) -> FixedPoint:

@@ -14,7 +14,7 @@ from solvers.compare.curves import LEVELS, SiteGain, countable, outside, theory_
 from solvers.compare.edge import Scattering, edge_on_ray
 from solvers.compare.moments import moments
 from solvers.compare.networks import PLANTED, SEARCHED, ZERO, Preparation, Prepared, spectrum_by_blocks
-from solvers.compare.verdict import HALF_SEEDS, ComparisonRow, Sizes, compare_row
+from solvers.compare.verdict import ComparisonRow, Sizes, compare_row, network_sizes
 from solvers.simulate import Network, sites_of
 from solvers.simulate.elementwise import Array
 from solvers.solution import Solved
@@ -45,7 +45,7 @@ class Ray:
 
 
 class StaticComparison:
-    """Measures networks at one solution, at N and N/2."""
+    """Measures networks at one solution, at several sizes."""
 
     def __init__(self, solved: Solved, index: int, settings: Settings, seed: int) -> None:
         theory, solution = solved.theory, solved.solutions[index]
@@ -110,14 +110,14 @@ class StaticComparison:
 
     # One network ----------------------------------------------------------------------------------------------------
 
-    def one(self, sequence: np.random.SeedSequence, N: int, least_units: int) -> dict[str, float]:
+    def one(self, sequence: np.random.SeedSequence, N: int) -> dict[str, float]:
         """Every quantity of one network, by name; empty where it has no such state."""
         own, probe = sequence.spawn(2)
         prepared: Prepared = self.prepare(own, N)
         network, state = prepared.network, prepared.state
         if state is None:
             return {}
-        values = {} if self.prepare.way == PLANTED else moments(network, state, least_units)
+        values = {} if self.prepare.way == PLANTED else moments(network, state)
         if self.theory.spectrum is None or self.spectrum.divergent:
             return values
         eigenvalues = spectrum_by_blocks(network.jacobian(state))
@@ -159,28 +159,28 @@ class StaticComparison:
     def run(self, N: int, seeds: int, progress: Progress | None) -> Rows:
         """Rows of this solution without verdicts."""
         result = Rows(notes=self.notes)
-        tables: dict[int, list[dict[str, float]]] = {N // 2: [], N: []}
+        plan = network_sizes(N, seeds)
+        tables: dict[int, list[dict[str, float]]] = {units: [] for units, _ in plan}
         try:
-            for units, count in ((N // 2, HALF_SEEDS * seeds), (N, seeds)):
+            for units, count in plan:
                 for number, sequence in enumerate(np.random.SeedSequence([self.seed, units]).spawn(count), start=1):
                     check_budget()
                     if progress is not None:
                         progress(f"solution {self.index}: network {number} of {count}, N = {units}")
-                    tables[units].append(self.one(sequence, units, N // 2))
+                    tables[units].append(self.one(sequence, units))
         except BudgetSpent as spent:
             result.notes.append(f"{self._label()}: {spent}")
             result.complete = False
-        self._describe(result, tables[N])
-        used = [table for table in tables[N] if table]
-        settled = len(used) == len(tables[N]) and all(tables[N // 2])
-        for name in dict.fromkeys(key for table in used for key in table):
-            row = self._row(name, tables, N, settled)
+        self._describe(result, tables, N)
+        settled = all(values for table in tables.values() for values in table)
+        for name in dict.fromkeys(key for values in tables[N] for key in values):
+            row = self._row(name, tables, settled)
             if row is not None:
                 result.rows.append(row)
         return result
 
     def _row(
-        self, name: str, tables: Mapping[int, list[dict[str, float]]], N: int, settled: bool
+        self, name: str, tables: Mapping[int, list[dict[str, float]]], settled: bool
     ) -> ComparisonRow | None:
         theory = self._theory(name)
         if theory is None:
@@ -188,8 +188,8 @@ class StaticComparison:
         values = {units: np.array([t.get(name, np.nan) for t in table]) for units, table in tables.items()}
         power = 0.5 if name.startswith("outside[1]") else 1.0
         excess = name.startswith(f"outside[{LEVELS[1]:g}]")
-        sizes = Sizes(name, values[N], values[N // 2], power, excess)
-        return compare_row(self.index, sizes, N, *theory, settled=settled)
+        sizes = Sizes(name, values, power, excess)
+        return compare_row(self.index, sizes, *theory, settled=settled)
 
     def _theory(self, name: str) -> tuple[float, float, float] | None:
         """Theory's number, its error, and the scale to which 2 % refer."""
@@ -228,7 +228,7 @@ class StaticComparison:
     def _label(self) -> str:
         return f"solution {self.index}"
 
-    def _describe(self, result: Rows, table: list[dict[str, float]]) -> None:
+    def _describe(self, result: Rows, tables: Mapping[int, list[dict[str, float]]], N: int) -> None:
         way = self.prepare.way
         if way == PLANTED:
             result.notes.append(
@@ -238,10 +238,14 @@ class StaticComparison:
             )
         if way == SEARCHED:
             result.notes.append(f"{self._label()} is unstable; networks are brought there by Newton's method")
-        missing = sum(not values for values in table)
-        if missing:
-            result.notes.append(f"{self._label()}: {missing} of {len(table)} networks have no such state")
-        largest = [values["largest"] for values in table if "largest" in values]
+        for units, table in tables.items():
+            missing = sum(not values for values in table)
+            if missing:
+                result.notes.append(
+                    f"{self._label()}: {missing} of {len(table)} networks of {units} units have no such state, so that"
+                    " its rows decide nothing"
+                )
+        largest = [values["largest"] for values in tables[N] if "largest" in values]
         if largest and self.ray is not None:
             result.notes.append(
                 f"{self._label()}: {self.ray.name} is measured where the mean-square growth of repeated scattering"

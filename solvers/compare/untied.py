@@ -10,11 +10,12 @@ from derive.cell.parameters import Settings
 from derive.cell.spec import Cell
 from solvers.budget import BudgetSpent, check_budget
 from solvers.compare.static import Progress, Rows
-from solvers.compare.verdict import HALF_SEEDS, Sizes, compare_row
+from solvers.compare.verdict import Sizes, compare_row, network_sizes
 from solvers.simulate import UntiedSample, sample_untied
 from solvers.solution import Solution, Solved
 
 WINDOW, MOST_BURN_IN = 100, 1000
+FAINT = 0.05  # an overlap below this share of Q is measured against Q
 SLOW = 0.97
 """Above this chi_star an overlap takes more than thirty steps per e-fold (at 1 it moves as 1/t)."""
 
@@ -25,9 +26,10 @@ def untied_rows(
     """Rows of the solution that networks reach from random initial states."""
     cell = solved.theory.site.cell
     result = Rows()
-    tables: dict[int, list[UntiedSample]] = {N // 2: [], N: []}
+    plan = network_sizes(N, seeds)
+    tables: dict[int, list[UntiedSample]] = {units: [] for units, _ in plan}
     try:
-        for units, count in ((N // 2, HALF_SEEDS * seeds), (N, seeds)):
+        for units, count in plan:
             for number, sequence in enumerate(np.random.SeedSequence([seed, units]).spawn(count), start=1):
                 check_budget()
                 if progress is not None:
@@ -51,9 +53,9 @@ def untied_rows(
         values = {units: np.array([s.values.get(name, np.nan) for s in group]) for units, group in tables.items()}
         theory = solution[name]
         assert theory is not None
-        sizes = Sizes(name, values[N], values[N // 2])
+        sizes = Sizes(name, values)
         result.rows.append(
-            compare_row(index, sizes, N, float(theory), solution.error(name), scale, settled=settled)
+            compare_row(index, sizes, float(theory), solution.error(name), scale, settled=settled)
         )
     return result
 
@@ -106,5 +108,5 @@ def _quantities(solution: Solution, settings: Settings, notes: list[str]) -> dic
         notes.append("C_star has no row: overlaps move too slowly to be awaited (chi_star close to 1 or unknown)")
         return found
     for name, value in (solution.numbers.get("C_star") or {}).items():
-        found[f"C_star[{name}]"] = max(abs(value), Q[name]) or 1.0
+        found[f"C_star[{name}]"] = abs(value) if abs(value) > FAINT * Q[name] else Q[name] or 1.0
     return found

@@ -1,9 +1,9 @@
-"""From two network sizes to one number, and from that number and the theory's to a verdict."""
+"""From several network sizes to one number, and from that number and the theory's to a verdict."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,27 +17,32 @@ LEVEL = 0.0027
 """Two-sided level of three standard deviations, shared among the rows (Bonferroni)."""
 
 PRECISION = 0.02
-VISIBLE = 0.05
-"""A row may agree only if its error is below 2 % of the scale and, where theory's number is not zero, small enough
-for a deviation of 5 % to be seen at the threshold."""
+VISIBLE, POWER = 0.05, 2.0
+"""A row may agree only if its error is below 2 % of the scale and, where theory's number is not zero, so small that
+a deviation of 5 % would be past the threshold by two more standard errors: agreement then means something."""
 
 ROUNDING = 1e-10
-HALF_SEEDS = 2
-"""Networks of N/2 units per network of N: they are cheap, and the extrapolation magnifies their error."""
+SIZES = ((4, 4), (2, 2), (1, 1))
+"""(divisor of N, networks per network of N units): what the small ones cost is little, and each size then weighs
+about the same."""
+
+
+def network_sizes(N: int, seeds: int) -> tuple[tuple[int, int], ...]:
+    """(units, number of networks), smallest first, so that a budget that ends early leaves the cheap ones."""
+    return tuple((N // divisor, count * seeds) for divisor, count in SIZES)
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """One quantity measured at two sizes.
+    """One quantity measured at several sizes.
 
-    full, half : one value per network of N and of N/2 units; power : the quantity approaches its limit as
-    N^-power (1: averages over units; 1/2: counts at an edge, whose width is N^-1/2);
-    excess : a count whose limit is approached faster than that from above, so that less than nothing means nothing.
+    values : units -> one value per network, nan where a network gave none; power : the quantity approaches its limit
+    as N^-power (1: averages over units; 1/2: counts at an edge, whose width is N^-1/2); excess : a count whose limit
+    is approached faster than that from above, so that less than nothing means nothing.
     """
 
     quantity: str
-    full: Array
-    half: Array
+    values: Mapping[int, Array]
     power: float = 1.0
     excess: bool = False
 
@@ -45,7 +50,7 @@ class Sizes:
 @dataclass(frozen=True)
 class Limit:
     """value, standard_error : extrapolated to N -> infinity; dof : degrees of freedom of the standard error;
-    correction : limit minus the value at N; residual : what the extrapolation may have left."""
+    correction : limit minus what the fit says at the largest N; residual : what the extrapolation may have left."""
 
     value: float
     standard_error: float
@@ -54,38 +59,41 @@ class Limit:
     residual: float
 
 
-def limit_of(sizes: Sizes, N: int) -> Limit:
-    """m(N) = m + c N^-p, so m = m(N) + (m(N) - m(N/2)) / (2^p - 1).
+def limit_of(sizes: Sizes) -> Limit:
+    """Fit m(N) = m + c N^-p by least squares.
 
-    The next term of the law is smaller by a factor of order N^-1/2 (taken at N/2), which is the residual.
-    The extrapolation magnifies the standard error (p = 1, twice as many networks of N/2: by sqrt(5)); that is the price.
+    Weights are those of variances that fall as N^-1 (averages) or N^-3/2 (counts at an edge), not the measured ones,
+    so that the fit is linear in the data; the standard error is from the measured scatter.  The residual is what a
+    next term c N^-(p + 1/2), as large as the first, would do to m.
     """
-    full, half = _finite(sizes.full), _finite(sizes.half)
-    if full.size < 2 or half.size < 2:
-        value = float(full.mean()) if full.size else math.nan
-        return Limit(value, math.inf, 1.0, 0.0, 0.0)
-    gain = 1.0 / (2.0**sizes.power - 1.0)
-    correction = gain * (full.mean() - half.mean())
-    parts = np.array([(1.0 + gain) ** 2 * full.var(ddof=1) / full.size, gain**2 * half.var(ddof=1) / half.size])
+    values = {units: table[np.isfinite(table)] for units, table in sizes.values.items()}
+    largest = max(values)
+    if min(len(table) for table in values.values()) < 2:
+        rest = values[largest]
+        return Limit(float(rest.mean()) if rest.size else math.nan, math.inf, 1.0, 0.0, 0.0)
+    units = np.array([float(n) for n in values])
+    counts = np.array([float(len(table)) for table in values.values()])
+    means = np.array([float(table.mean()) for table in values.values()])
+    law = np.column_stack([np.ones(units.size), (units / largest) ** -sizes.power])
+    weights = counts * (units / largest) ** (1.0 if sizes.power == 1.0 else 1.5)
+    solve = np.linalg.solve(law.T @ (weights[:, None] * law), (weights[:, None] * law).T)
+    limit, slope = solve @ means
+    parts = solve[0] ** 2 * np.array([table.var(ddof=1) for table in values.values()]) / counts
     variance = float(parts.sum())
-    dof = full.size + half.size - 2.0
+    dof = float(counts.sum() - 2.0)
     if variance > 0:  # Welch-Satterthwaite
-        dof = variance**2 / float(parts[0] ** 2 / (full.size - 1) + parts[1] ** 2 / (half.size - 1))
-    value = float(full.mean() + correction)
+        dof = variance**2 / float(np.sum(parts**2 / (counts - 1.0)))
+    residual = abs(slope) * abs(float(solve[0] @ (units / largest) ** -(sizes.power + 0.5))) / math.sqrt(largest)
     if sizes.excess:
-        value = max(value, 0.0)
-    return Limit(value, math.sqrt(variance), dof, float(correction), abs(float(correction)) * math.sqrt(2.0 / N))
-
-
-def _finite(values: Array) -> Array:
-    return np.asarray(values)[np.isfinite(values)]
+        limit = max(limit, 0.0)
+    return Limit(float(limit), math.sqrt(variance), dof, -float(slope), residual)
 
 
 @dataclass(frozen=True)
 class ComparisonRow:
     """One line of a comparison.
 
-    solution : index in the theory's list; measured, standard_error : extrapolated from N/2 and N; combined : theory
+    solution : index in the theory's list; measured, standard_error : extrapolated to N -> infinity; combined : theory
     error, standard error and what the extrapolation leaves; scale : what 2 % refers to; z : in standard normals,
     corrected for the few degrees of freedom.
     """
@@ -120,10 +128,10 @@ class ComparisonRow:
 
 
 def compare_row(
-    solution: int, sizes: Sizes, N: int, theory: float, theory_error: float, scale: float, *, settled: bool = True
+    solution: int, sizes: Sizes, theory: float, theory_error: float, scale: float, *, settled: bool = True
 ) -> ComparisonRow:
     """A row without its verdict, which needs the number of all rows."""
-    limit = limit_of(sizes, N)
+    limit = limit_of(sizes)
     rounding = ROUNDING * max(scale, abs(theory))
     combined = math.sqrt(theory_error**2 + limit.standard_error**2 + limit.residual**2 + rounding**2)
     return ComparisonRow(
@@ -153,7 +161,7 @@ def _judged(row: ComparisonRow, threshold: float) -> ComparisonRow:
     if abs(z) > 1e3 or not math.isfinite(z):
         z = t
     precise = row.combined < PRECISION * row.scale
-    precise = precise and (row.theory == 0.0 or threshold * row.combined < VISIBLE * row.scale)
+    precise = precise and (row.theory == 0.0 or (threshold + POWER) * row.combined < VISIBLE * row.scale)
     verdict = INCONCLUSIVE
     if row.settled and precise:
         verdict = AGREES if abs(z) < threshold else DISAGREES

@@ -17,11 +17,10 @@ TOL = 1e-9
 
 @dataclass(frozen=True)
 class Outliers:
-    """values : roots, both of a conjugate pair, right-most first; errors : absolute; note : what was searched."""
+    """values : roots, both of a conjugate pair, right-most first; errors : absolute."""
 
     values: tuple[complex, ...]
     errors: tuple[float, ...]
-    note: str = ""
 
 
 def find_outliers(outlier: OutlierMap, resolved: Resolved, support: Support, reach: tuple[float, float]) -> Outliers:
@@ -37,7 +36,7 @@ def find_outliers(outlier: OutlierMap, resolved: Resolved, support: Support, rea
     real = _real_roots(outlier, resolved, radius)
     complex_roots = _complex_roots(outlier, resolved, radius)
     values = sorted([*real, *complex_roots, *(r.conjugate() for r in complex_roots)], key=lambda z: (-z.real, z.imag))
-    return Outliers(tuple(values), tuple(1e-8 * max(abs(v), 1.0) for v in values), f"searched |lam| < {radius:.3g}")
+    return Outliers(tuple(values), tuple(1e-8 * max(abs(v), 1.0) for v in values))
 
 
 def _outer_radius(outlier: OutlierMap, size: float) -> float:

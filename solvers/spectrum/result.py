@@ -74,7 +74,6 @@ def spectrum_of(
         sites.atoms,
         support.eta,
         verdict=_verdict(support),
-        notes=(outliers.note,) if outliers.note else (),
     )
 
 
