@@ -12,7 +12,8 @@ from derive.cell import load, parse_cell, resolve
 from derive.errors import AnsatzError, ParameterError
 from derive.pipeline import derive_theory
 from solvers.budget import budget
-from solvers.compare import check, simulate
+from solvers.compare import check, simulate, static
+from solvers.compare import untied as untied_module
 from solvers.compare.edge import Scattering, edge_on_ray
 from solvers.compare.moments import moments
 from solvers.compare.networks import spectrum_by_blocks
@@ -47,23 +48,23 @@ def corrupted(solved, quantity, factor=1.05):
     ("name", "given"), [("vanilla", {"sigma_w": 0.9}), ("gru", {"sigma_h": 1.0}), ("rate", {"g": 1.0})]
 )
 def test_a_zero_state_agrees(name, given):
-    found = check(load(name), given, N=240, seeds=24)
+    found = check(load(name), given, N=240, seeds=12)
     assert found.verdict == "agrees", found.as_dict()
     assert {"outside[1]", "outside[0.8]"} < {row.quantity for row in found.rows}
     text = json.loads(json.dumps(found.as_dict(), allow_nan=False))
     assert text["N"] == 240
-    assert text["seeds"] == 24
+    assert text["seeds"] == 12
 
 
 def test_a_cell_with_biases_agrees_at_its_stable_solution():
-    found = check(load("vanilla"), BIASED, N=320, seeds=24)
+    found = check(load("vanilla"), BIASED, N=320, seeds=16)
     assert found.verdict == "agrees", found.as_dict()
     assert {"q[W_h]", "Q[h]", "spectral_radius", "outside[1] sites"} < {row.quantity for row in found.rows}
     assert found["Q[h]"].standard_error < 0.01 * found["Q[h]"].theory
 
 
 def test_a_planted_unstable_solution_agrees_and_has_no_moments():
-    found = check(load("gru"), RESET, N=240, seeds=24)
+    found = check(load("gru"), RESET, N=240, seeds=12)
     assert found.verdict == "agrees", found.as_dict()
     assert any("conditioned on W v = u" in note for note in found.notes)
     assert not [row for row in found.rows if row.solution == 1 and row.quantity.startswith(("q[", "Q["))]
@@ -76,9 +77,9 @@ def test_without_a_support_the_gates_hold_all_eigenvalues():
     assert found["outside[atoms]"].measured < 0.01
 
 
-@pytest.mark.parametrize("given", [{}, CRITICAL])
+@pytest.mark.parametrize("given", [{"sigma_v": 0.5, "Sigma": 0.5}, CRITICAL])
 def test_the_untied_ensemble_agrees(given):
-    found = check(load("minimal-rnn"), given, ansatz="untied", N=200, seeds=8)
+    found = check(load("minimal-rnn"), given, ansatz="untied", N=400, seeds=8)
     assert found.verdict == "agrees", found.as_dict()
     assert {"chi1", "Q[h]"} < {row.quantity for row in found.rows}
 
@@ -87,6 +88,26 @@ def test_chi1_of_a_network_that_decays_is_that_of_the_zero_state():
     found = check(load("vanilla"), {"sigma_w": 0.9}, ansatz="untied", N=200, seeds=8)
     assert found.verdict == "agrees", found.as_dict()
     assert found["chi1"].measured == pytest.approx(0.81, rel=0.01)
+
+
+@pytest.fixture
+def measured_once(monkeypatch):
+    """Networks do not know what theory says of them: measure each one time for all corruptions."""
+
+    def kept(work, cache, *arguments):
+        sequence = next(a for a in arguments if isinstance(a, np.random.SeedSequence))
+        size = next(a for a in arguments if isinstance(a, int))
+        key = (work.__name__, size, tuple(sequence.entropy), sequence.spawn_key)
+        if key not in cache:
+            cache[key] = work(*arguments)
+        return cache[key]
+
+    one, one_untied = static.StaticComparison.one, untied_module.one_untied
+    monkeypatch.setattr(static.StaticComparison, "one", lambda *arguments: kept(one, MEASURED, *arguments))
+    monkeypatch.setattr(untied_module, "one_untied", lambda *arguments: kept(one_untied, MEASURED, *arguments))
+
+
+MEASURED: dict = {}
 
 
 # A check that can fail ------------------------------------------------------------------------------------------------
@@ -104,6 +125,7 @@ def untied():
 
 @pytest.mark.parametrize("quantity", ["q[W_h]", "Q[h]", "spectral_radius"])
 @pytest.mark.parametrize("factor", [0.95, 1.05])
+@pytest.mark.usefixtures("measured_once")
 def test_five_per_cent_in_a_static_number_disagree(biased, quantity, factor):
     found = check(corrupted(biased, quantity, factor), N=320, seeds=16)
     assert found.verdict == "disagrees", found.as_dict()
@@ -112,10 +134,11 @@ def test_five_per_cent_in_a_static_number_disagree(biased, quantity, factor):
 
 @pytest.mark.parametrize("quantity", ["q[W_u]", "Q[h]", "chi1", "C_star[h]"])
 @pytest.mark.parametrize("factor", [0.95, 1.05])
+@pytest.mark.usefixtures("measured_once")
 def test_five_per_cent_in_an_untied_number_disagree(untied, quantity, factor):
-    found = check(corrupted(untied, quantity, factor), N=120, seeds=6)
+    found = check(corrupted(untied, quantity, factor), N=400, seeds=10)
     assert found.verdict == "disagrees", found.as_dict()
-    assert [row.quantity for row in found.rows if row.verdict == "disagrees"] == [quantity]
+    assert [row.quantity for row in found.rows if row.verdict != "agrees"] == [quantity]
 
 
 def test_a_term_missing_from_the_gain_matrix_disagrees():
@@ -124,7 +147,7 @@ def test_a_term_missing_from_the_gain_matrix_disagrees():
     gain = theory.spectrum.K.copy()
     assert gain[0, 1] != 0
     gain[0, 1] = 0
-    found = check(solve(replace(theory, spectrum=replace(theory.spectrum, K=gain)), RESET), N=240, seeds=12)
+    found = check(solve(replace(theory, spectrum=replace(theory.spectrum, K=gain)), RESET), N=240, seeds=8)
     assert found.verdict == "disagrees", found.as_dict()
     assert "disagrees" in {row.verdict for row in found.rows if row.quantity == "spectral_radius"}
 
@@ -134,7 +157,7 @@ def test_a_wrong_gain_is_seen_in_the_fraction_outside():
     (solution,) = solved.solutions
     symbol = solved.theory.site.parameters["sigma_w"]
     wrong = replace(solution, values=dict(solution.values) | {symbol: 0.8})
-    found = check(replace(solved, solutions=(wrong,)), N=240, seeds=12)
+    found = check(replace(solved, solutions=(wrong,)), N=240, seeds=8)
     assert found["outside[1]"].verdict == "disagrees"
 
 
@@ -144,17 +167,16 @@ def test_a_wrong_gain_is_seen_in_the_fraction_outside():
 @pytest.mark.parametrize("power", [0.5, 1.0])
 def test_the_extrapolation_removes_its_own_law(power):
     rng = np.random.default_rng(0)
-    noise = 1e-3 * rng.standard_normal((2, 200))
-    sizes = Sizes("x", 2.0 + 3.0 * 400.0**-power + noise[0], 2.0 + 3.0 * 200.0**-power + noise[1], power)
-    limit = limit_of(sizes, 400)
+    sizes = {n: 2.0 + 3.0 * n**-power + 1e-3 * rng.standard_normal(50) for n in (100, 200, 400)}
+    limit = limit_of(Sizes("x", sizes, power))
     assert limit.value == pytest.approx(2.0, abs=4 * limit.standard_error)
-    assert limit.correction == pytest.approx(-3.0 * 400.0**-power, rel=0.05)
+    assert limit.correction == pytest.approx(-3.0 * 400.0**-power, rel=0.1)
 
 
 def test_verdicts_follow_the_two_rules():
     def verdict(mean, spread, theory=1.0, rows=1):
         values = mean + spread * np.array([-1.5, -0.5, 0.5, 1.5])
-        row = compare_row(0, Sizes("x", values, values), 1000, theory, 0.0, 1.0)
+        row = compare_row(0, Sizes("x", dict.fromkeys((250, 500, 1000), values)), theory, 0.0, 1.0)
         return judge([row] * rows)[0].verdict
 
     assert verdict(1.0, 1e-3) == "agrees"
@@ -166,7 +188,8 @@ def test_verdicts_follow_the_two_rules():
 
 def test_more_rows_raise_the_threshold():
     values = np.linspace(-1, 1, 40) * 1e-3
-    row = compare_row(0, Sizes("x", 1.0011 + values, 1.0011 + values), 1000, 1.0, 0.0, 1.0)
+    sizes = Sizes("x", dict.fromkeys((250, 500, 1000), 1.0 + 4e-4 + values))
+    row = compare_row(0, sizes, 1.0, 0.0, 1.0)
     assert 3.0 < judge([row])[0].z < 5.0
     assert judge([row])[0].verdict == "disagrees"
     assert judge([row] * 2000)[0].verdict == "agrees"
@@ -209,10 +232,10 @@ def test_control_variates_leave_the_mean_and_take_the_scatter():
     assert np.mean(controlled) == pytest.approx(solve(cell, BIASED).solutions[0]["Q[h]"], rel=0.01)
 
 
-@pytest.mark.parametrize("name", ["gru", "lstm"])
-def test_drawn_units_solve_the_site_equations(name):
+@pytest.mark.parametrize(("name", "given"), [("gru", {"rho_h": 0.5}), ("vanilla", {"sigma_v": 1.0, "R": 0.5})])
+def test_drawn_units_solve_the_site_equations(name, given):
     cell = load(name)
-    solved = solve(cell, {"rho_h": 0.5} if name == "gru" else {"rho_g": 0.5}, tol=1e-8)
+    solved = solve(cell, given, tol=1e-8)
     theory, solution = solved.theory, solved.solutions[0]
     columns = MeanFieldDraw(theory, solution.values)(2000, np.random.default_rng(0))
     assert np.mean(columns["h"] ** 2) == pytest.approx(solution["Q[h]"], rel=0.03)
@@ -229,8 +252,8 @@ def test_drawn_units_also_where_a_state_is_a_root():
     cell = parse_cell(
         "equations = \"\"\"\nh' = tanh(h + W @ h + b)\n\"\"\"\n[weights]\nW = 0.3\n[biases]\nb = {mean = 0, std = 1}\n"
     )
-    solved = solve(cell)
-    columns = MeanFieldDraw(solved.theory, solved.solutions[0].values)(500, np.random.default_rng(0))
+    theory = derive_theory(cell)
+    columns = MeanFieldDraw(theory, {theory.variances["W"]: 0.2})(500, np.random.default_rng(0))
     np.testing.assert_allclose(columns["h"], np.tanh(columns["h"] + columns["W"] + columns["b"]), atol=1e-9)
 
 
@@ -248,8 +271,8 @@ def test_a_spent_budget_is_inconclusive(biased):
 
 def test_progress_is_told():
     lines = []
-    check(load("vanilla"), {"sigma_w": 0.9}, N=32, seeds=2, progress=lines.append)
-    assert any("N = 32" in line for line in lines)
+    check(load("vanilla"), {"sigma_w": 0.9}, N=40, seeds=2, progress=lines.append)
+    assert any("N = 40" in line for line in lines)
 
 
 def test_too_small_and_unknown_are_refused():
