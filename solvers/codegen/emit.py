@@ -57,6 +57,15 @@ class _Printer(NumPyPrinter):
     def _print_erf(self, node: sp.Expr) -> str:
         return f"erf({self._print(node.args[0])})"
 
+    def _print_ITE(self, node: sp.Basic) -> str:
+        return f"np.where({', '.join(self._print(part) for part in node.args)})"
+
+    def _print_And(self, node: sp.Basic) -> str:
+        return "(" + " & ".join(self._print(part) for part in node.args) + ")"
+
+    def _print_Or(self, node: sp.Basic) -> str:
+        return "(" + " | ".join(self._print(part) for part in node.args) + ")"
+
     def _module_format(self, name: str, register: bool = True) -> str:
         return name.replace("numpy.", "np.")
 
