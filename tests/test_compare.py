@@ -57,14 +57,14 @@ def test_a_zero_state_agrees(name, given):
 
 
 def test_a_cell_with_biases_agrees_at_its_stable_solution():
-    found = check(load("vanilla"), BIASED, N=320, seeds=16)
+    found = check(load("vanilla"), BIASED, N=400, seeds=16)
     assert found.verdict == "agrees", found.as_dict()
     assert {"q[W_h]", "Q[h]", "spectral_radius", "outside[1] sites"} < {row.quantity for row in found.rows}
     assert found["Q[h]"].standard_error < 0.01 * found["Q[h]"].theory
 
 
 def test_a_planted_unstable_solution_agrees_and_has_no_moments():
-    found = check(load("gru"), RESET, N=240, seeds=12)
+    found = check(load("gru"), RESET, N=280, seeds=20)
     assert found.verdict == "agrees", found.as_dict()
     assert any("conditioned on W v = u" in note for note in found.notes)
     assert not [row for row in found.rows if row.solution == 1 and row.quantity.startswith(("q[", "Q["))]
@@ -79,7 +79,7 @@ def test_without_a_support_the_gates_hold_all_eigenvalues():
 
 @pytest.mark.parametrize("given", [{"sigma_v": 0.5, "Sigma": 0.5}, CRITICAL])
 def test_the_untied_ensemble_agrees(given):
-    found = check(load("minimal-rnn"), given, ansatz="untied", N=400, seeds=8)
+    found = check(load("minimal-rnn"), given, ansatz="untied", N=300, seeds=8)
     assert found.verdict == "agrees", found.as_dict()
     assert {"chi1", "Q[h]"} < {row.quantity for row in found.rows}
 
@@ -127,7 +127,7 @@ def untied():
 @pytest.mark.parametrize("factor", [0.95, 1.05])
 @pytest.mark.usefixtures("measured_once")
 def test_five_per_cent_in_a_static_number_disagree(biased, quantity, factor):
-    found = check(corrupted(biased, quantity, factor), N=320, seeds=16)
+    found = check(corrupted(biased, quantity, factor), N=400, seeds=16)
     assert found.verdict == "disagrees", found.as_dict()
     assert found[quantity].verdict == "disagrees"
 
@@ -136,7 +136,7 @@ def test_five_per_cent_in_a_static_number_disagree(biased, quantity, factor):
 @pytest.mark.parametrize("factor", [0.95, 1.05])
 @pytest.mark.usefixtures("measured_once")
 def test_five_per_cent_in_an_untied_number_disagree(untied, quantity, factor):
-    found = check(corrupted(untied, quantity, factor), N=400, seeds=10)
+    found = check(corrupted(untied, quantity, factor), N=300, seeds=12)
     assert found.verdict == "disagrees", found.as_dict()
     assert [row.quantity for row in found.rows if row.verdict != "agrees"] == [quantity]
 

@@ -14,7 +14,7 @@ from solvers.compare.verdict import Sizes, compare_row, network_sizes
 from solvers.simulate import UntiedSample, sample_untied
 from solvers.solution import Solution, Solved
 
-WINDOW, MOST_BURN_IN = 100, 1000
+WINDOW, MOST_BURN_IN = 250, 1000
 FAINT = 0.05  # an overlap below this share of Q is measured against Q
 SLOW = 0.97
 """Above this chi_star an overlap takes more than thirty steps per e-fold (at 1 it moves as 1/t)."""

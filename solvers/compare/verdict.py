@@ -62,9 +62,9 @@ class Limit:
 def limit_of(sizes: Sizes) -> Limit:
     """Fit m(N) = m + c N^-p by least squares.
 
-    Weights are those of variances that fall as N^-1 (averages) or N^-3/2 (counts at an edge), not the measured ones,
-    so that the fit is linear in the data; the standard error is from the measured scatter.  The residual is what a
-    next term c N^-(p + 1/2), as large as the first, would do to m.
+    Each size is weighted by its own scatter (plus a tenth of what the others would have at that size by the laws
+    N^-1 for averages and N^-3/2 for counts at an edge, so that a size that happens to show none does not decide
+    alone).  The residual is what a next term c N^-(p + 1/2), as large as the first, would do to m.
     """
     values = {units: table[np.isfinite(table)] for units, table in sizes.values.items()}
     largest = max(values)
@@ -75,10 +75,13 @@ def limit_of(sizes: Sizes) -> Limit:
     counts = np.array([float(len(table)) for table in values.values()])
     means = np.array([float(table.mean()) for table in values.values()])
     law = np.column_stack([np.ones(units.size), (units / largest) ** -sizes.power])
-    weights = counts * (units / largest) ** (1.0 if sizes.power == 1.0 else 1.5)
+    variances = np.array([float(table.var(ddof=1)) for table in values.values()])
+    fall = (units / largest) ** -(1.0 if sizes.power == 1.0 else 1.5)
+    expected = variances + 0.1 * fall * float(np.mean(variances / fall))
+    weights = counts / np.where(expected > 0, expected, 1.0)
     solve = np.linalg.solve(law.T @ (weights[:, None] * law), (weights[:, None] * law).T)
     limit, slope = solve @ means
-    parts = solve[0] ** 2 * np.array([table.var(ddof=1) for table in values.values()]) / counts
+    parts = solve[0] ** 2 * variances / counts
     variance = float(parts.sum())
     dof = float(counts.sum() - 2.0)
     if variance > 0:  # Welch-Satterthwaite
@@ -160,8 +163,9 @@ def _judged(row: ComparisonRow, threshold: float) -> ComparisonRow:
     z = math.copysign(float(stats.norm.isf(0.5 * p)) if p > 0 else abs(t), t) if t else 0.0
     if abs(z) > 1e3 or not math.isfinite(z):
         z = t
+    needed = float(stats.t.isf(stats.norm.sf(threshold), dof))  # the threshold in combined errors
     precise = row.combined < PRECISION * row.scale
-    precise = precise and (row.theory == 0.0 or (threshold + POWER) * row.combined < VISIBLE * row.scale)
+    precise = precise and (row.theory == 0.0 or (needed + POWER) * row.combined < VISIBLE * row.scale)
     verdict = INCONCLUSIVE
     if row.settled and precise:
         verdict = AGREES if abs(z) < threshold else DISAGREES
