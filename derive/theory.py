@@ -76,7 +76,9 @@ class SpectralTheory:
     with lam and its conjugate ``lam_conj``, on ordered pairs of live fields that share a matrix; blocks : its
     irreducible blocks; boundary : X of each block of moderate size, where det(1 - K_block) = 1 - X;
     L, a, b : site derivatives at the fixed point, a and b restricted to ``fields``;
-    response, overlap : E[v_m T_kj u_p] and E[v_l v_m], on the same pairs (m,k), (p,j), for the outliers.
+    fixed : numbers of all fields whose matrix feeds a live one, for W v = u holds for each; v : what is multiplied;
+    conditions : (l, k), live field k along u_l of the same matrix; response : E[v_m T_kj u_p] on conditions (m, k),
+    (p, j); overlap : E[v_l v_m] on ``fixed``; these two make the outliers.
     """
 
     lam: sp.Symbol
@@ -86,9 +88,11 @@ class SpectralTheory:
     a: sp.Matrix
     b: sp.Matrix
     T: sp.Matrix
-    v: tuple[sp.Expr, ...]
     pairs: tuple[tuple[int, int], ...]
     K: sp.Matrix
+    fixed: tuple[int, ...]
+    v: tuple[sp.Expr, ...]
+    conditions: tuple[tuple[int, int], ...]
     response: sp.Matrix
     overlap: sp.Matrix
     blocks: tuple[tuple[int, ...], ...]

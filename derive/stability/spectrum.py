@@ -90,7 +90,10 @@ def spectral_theory(theory: Theory) -> tuple[SpectralTheory, tuple[Step, ...]]:
             left, right = line.T[k, j], line.T[m, n].xreplace({LAM: LAM_CONJ})
             K[row, column] = site.fields[line.fields[k]].gain ** 2 * average(left * right, law)
     blocks = strongly_connected(K)
-    v = tuple(tidy(site.fields[k].v.xreplace(dict(theory.states))) for k in line.fields)
+    matrices = {site.fields[k].weight for k in line.fields}
+    fixed = tuple(k for k, item in enumerate(site.fields) if item.weight in matrices)
+    v = tuple(tidy(site.fields[k].v.xreplace(dict(theory.states))) for k in fixed)
+    conditions = _conditions(site, line.fields, fixed)
     spectrum = SpectralTheory(
         lam=LAM,
         lam_conj=LAM_CONJ,
@@ -99,26 +102,42 @@ def spectral_theory(theory: Theory) -> tuple[SpectralTheory, tuple[Step, ...]]:
         a=line.a,
         b=line.b,
         T=line.T,
-        v=v,
         pairs=tuple(pairs),
         K=K,
-        response=_response(site, line, v, pairs, law),
-        overlap=sp.Matrix(len(pairs), 1, [average(v[m] * v[k], law) for m, k in pairs]),
+        fixed=fixed,
+        v=v,
+        conditions=conditions,
+        response=_response(site, line, dict(zip(fixed, v, strict=True)), conditions, law),
+        overlap=_overlap(site, fixed, v, law),
         blocks=blocks,
         boundary=tuple(_boundary(K, block) for block in blocks if len(block) <= MAX_BLOCK),
     )
     return spectrum, _steps(site, spectrum)
 
 
+def _conditions(site: SiteForm, live: tuple[int, ...], fixed: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
+    """(l, k): a live field k moves along u_l, for every field l of its matrix, whether live or not."""
+    return tuple((m, k) for m in fixed for k in live if site.fields[m].weight == site.fields[k].weight)
+
+
 def _response(
-    site: SiteForm, line: Linearisation, v: tuple[sp.Expr, ...], pairs: list[tuple[int, int]], law: Law
+    site: SiteForm, line: Linearisation, v: dict[int, sp.Expr], conditions: tuple[tuple[int, int], ...], law: Law
 ) -> sp.Matrix:
-    """E[v_m T_kj u_p] for pairs (m, k) and (p, j)."""
-    found = sp.zeros(len(pairs), len(pairs))
-    for row, (m, k) in enumerate(pairs):
-        for column, (p, j) in enumerate(pairs):
-            found[row, column] = average(v[m] * line.T[k, j] * site.fields[line.fields[p]].symbol, law)
+    """E[v_m T_kj u_p] for conditions (m, k) and (p, j)."""
+    place = {k: position for position, k in enumerate(line.fields)}
+    found = sp.zeros(len(conditions), len(conditions))
+    for row, (m, k) in enumerate(conditions):
+        for column, (p, j) in enumerate(conditions):
+            transfer = line.T[place[k], place[j]]
+            found[row, column] = average(v[m] * transfer * site.fields[p].symbol, law)
     return found
+
+
+def _overlap(site: SiteForm, fixed: tuple[int, ...], v: tuple[sp.Expr, ...], law: Law) -> sp.Matrix:
+    """E[v_l v_m] between products of one matrix, zero elsewhere."""
+    weights = [site.fields[k].weight for k in fixed]
+    return sp.Matrix(len(fixed), len(fixed), lambda i, j: (
+        average(v[i] * v[j], law) if weights[i] == weights[j] else sp.S.Zero))  # fmt: skip
 
 
 def live_pairs(site: SiteForm, live: tuple[int, ...]) -> list[tuple[int, int]]:

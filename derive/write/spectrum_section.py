@@ -31,12 +31,18 @@ def spectrum_blocks(show: Presenter) -> Iterator[Block]:
 
 
 def _shared(spectrum: SpectralTheory) -> bool:
-    return any(k != m for k, m in spectrum.pairs)
+    return any(k != m for k, m in spectrum.conditions)
 
 
 def _index(show: Presenter, spectrum: SpectralTheory, pair: tuple[int, int]) -> tuple[str, ...]:
-    names = tuple(show.field(spectrum.fields[k]) for k in pair)
+    """Names of a pair of fields of one matrix, given by their numbers; one name where nothing is shared."""
+    names = tuple(show.field(k) for k in pair)
     return names if _shared(spectrum) else names[:1]
+
+
+def _live(spectrum: SpectralTheory, pair: tuple[int, int]) -> tuple[int, int]:
+    """Field numbers of a pair given by positions among the live fields."""
+    return spectrum.fields[pair[0]], spectrum.fields[pair[1]]
 
 
 def _gain(show: Presenter, spectrum: SpectralTheory) -> Iterator[Block]:
@@ -50,7 +56,9 @@ def _gain(show: Presenter, spectrum: SpectralTheory) -> Iterator[Block]:
     for i, row in enumerate(spectrum.pairs):
         for j, column in enumerate(spectrum.pairs):
             if spectrum.K[i, j] != 0:
-                head = show.notation.entry("K", _index(show, spectrum, row), _index(show, spectrum, column))
+                head = show.notation.entry(
+                    "K", _index(show, spectrum, _live(spectrum, row)), _index(show, spectrum, _live(spectrum, column))
+                )
                 entries.append((head, spectrum.K[i, j]))
     if entries:
         yield Display(merged(show, entries))
@@ -70,9 +78,9 @@ def _outliers(show: Presenter, spectrum: SpectralTheory) -> Iterator[Block]:
         Row(show.medium.symbolic("A_{kl}(lam)"), show.medium.symbolic("E[v_k T_{kl} u_l]/E[v_k^2]")),
     ))  # fmt: skip
     entries = []
-    for i, row in enumerate(spectrum.pairs):
-        for j, column in enumerate(spectrum.pairs):
-            top, bottom = spectrum.response[i, j], spectrum.overlap[i]
+    for i, row in enumerate(spectrum.conditions):
+        for j, column in enumerate(spectrum.conditions):
+            top, bottom = spectrum.response[i, j], spectrum.overlap[i, i]
             if top != 0 and bottom != 0:
                 head = show.notation.entry("A", _index(show, spectrum, row), _index(show, spectrum, column))
                 entries.append((head, top / bottom))
@@ -92,13 +100,16 @@ def _shared_outliers(show: Presenter, spectrum: SpectralTheory) -> Iterator[Bloc
         Row(show.medium.symbolic("R_{qk,pj}"), show.medium.symbolic("E[v_q T_{kj} u_p]")),
         Row(show.medium.symbolic("V_{lq}"), show.medium.symbolic("E[v_l v_q]")),
     ))  # fmt: skip
-    if len(spectrum.pairs) > MAX_SHOWN:
+    if len(spectrum.conditions) > MAX_SHOWN:
         return
     rows = []
-    for i, row in enumerate(spectrum.pairs):
-        head = show.notation.entry("V", tuple(_index(show, spectrum, row)[:1]), tuple(_index(show, spectrum, row)[1:]))
-        rows.append(Row(head, show.show(spectrum.overlap[i])))
-        for j, column in enumerate(spectrum.pairs):
+    for i, left in enumerate(spectrum.fixed):
+        for j, right in enumerate(spectrum.fixed[i:], i):
+            if spectrum.overlap[i, j] != 0:
+                head = show.notation.entry("V", (show.field(left),), (show.field(right),))
+                rows.append(Row(head, show.show(spectrum.overlap[i, j])))
+    for i, row in enumerate(spectrum.conditions):
+        for j, column in enumerate(spectrum.conditions):
             if spectrum.response[i, j] != 0:
                 name = show.notation.entry("R", _index(show, spectrum, row), _index(show, spectrum, column))
                 rows.append(Row(name, show.show(spectrum.response[i, j])))

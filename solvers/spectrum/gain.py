@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import sympy as sp
 
@@ -92,17 +90,18 @@ def _spectral_radius(matrices: np.ndarray) -> np.ndarray:
 
 
 class OutlierMap:
-    """det(1 - A(lam)); A acts on the pairs of live fields that share a matrix."""
+    """det(1 - A(lam)); A acts on conditions: a live field and a field of the same matrix."""
 
     def __init__(self, theory: Theory, values: Values, evaluator: Evaluator, tol: float) -> None:
         spectrum = _spectrum(theory)
         self._response = LambdaMatrix(spectrum.response, theory, values, evaluator, tol)
-        overlap = [evaluator(entry, values, tol).value for entry in spectrum.overlap]
-        self._inverse = _inverse_overlap(spectrum.pairs, overlap)
+        size = len(spectrum.fixed)
+        overlap = np.array([evaluator(entry, values, tol).value for entry in spectrum.overlap]).reshape(size, size)
+        self._inverse = _inverse_overlap(spectrum, overlap)
         self.empty = not np.any(self._inverse)
 
     def matrix(self, lam: np.ndarray, rtol: float = 1e-9) -> np.ndarray:
-        """A(lam), shape (n, P, P)."""
+        """A(lam), shape (n, C, C)."""
         return self._inverse @ self._response(lam, rtol)[0]
 
     def determinant(self, lam: np.ndarray, rtol: float = 1e-9) -> np.ndarray:
@@ -111,16 +110,17 @@ class OutlierMap:
         return np.linalg.det(np.eye(A.shape[1]) - A)
 
 
-def _inverse_overlap(pairs: tuple[tuple[int, int], ...], overlap: list[float]) -> np.ndarray:
-    """(C^-1)_lm acting on the first index of a pair, C_lm = E[v_l v_m]; zero where v vanishes."""
-    C: Mapping[tuple[int, int], float] = dict(zip(pairs, overlap, strict=True))
-    live = sorted({k for k, _ in pairs})
-    dense = np.array([[C.get((k, m), 0.0) for m in live] for k in live]).reshape(len(live), len(live))
-    inverse = np.linalg.pinv(dense, rcond=1e-12, hermitian=True) if live else dense
-    position = {k: index for index, k in enumerate(live)}
-    result = np.zeros((len(pairs), len(pairs)))
-    for row, (left, k) in enumerate(pairs):
-        for column, (m, other) in enumerate(pairs):
+def _inverse_overlap(spectrum: SpectralTheory, overlap: np.ndarray) -> np.ndarray:
+    """(C^-1)_lm acting on the first index of a condition, C_lm = E[v_l v_m]; zero where v vanishes."""
+    size = np.sqrt(np.maximum(np.diag(overlap), 0.0))
+    with np.errstate(all="ignore"):
+        share = np.where(np.outer(size, size) > 0, overlap / np.outer(size, size), 0.0)
+        inverse = np.linalg.pinv(share, rcond=1e-12, hermitian=True) if size.size else share
+        inverse = np.where(np.outer(size, size) > 0, inverse / np.outer(size, size), 0.0)
+    position = {k: index for index, k in enumerate(spectrum.fixed)}
+    result = np.zeros((len(spectrum.conditions), len(spectrum.conditions)))
+    for row, (left, k) in enumerate(spectrum.conditions):
+        for column, (m, other) in enumerate(spectrum.conditions):
             if k == other:
                 result[row, column] = inverse[position[left], position[m]]
     return result
