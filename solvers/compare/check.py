@@ -16,7 +16,7 @@ from solvers.budget import BudgetSpent, check_budget
 from solvers.compare.networks import NEARLY_AT_REST
 from solvers.compare.static import Progress, Rows, StaticComparison
 from solvers.compare.untied import one_untied, untied_rows
-from solvers.compare.verdict import INCONCLUSIVE, ComparisonRow, judge, overall
+from solvers.compare.verdict import INCONCLUSIVE, ComparisonRow, judge, network_sizes, overall
 from solvers.simulate.elementwise import Array
 from solvers.simulate.measurement import Row, rows_from
 from solvers.simulate.network import Network
@@ -112,6 +112,9 @@ def check(
         parts.append(untied_rows(solved, settings, N, seeds, seed, progress))
     rows = judge([row for part in parts for row in part.rows])
     notes += [note for part in parts for note in part.notes]
+    plan = ", ".join(f"{count} of {units}" for units, count in reversed(network_sizes(N, seeds)))
+    notes.append(f"measured: the limit N -> infinity from networks of three sizes ({plan} units); finite_size:"
+        " that limit minus the fit at N")
     finished = solved.complete and bool(solved.solutions) and all(part.complete for part in parts)
     verdict = overall(rows)
     if not finished and verdict == "agrees":

@@ -62,9 +62,10 @@ class Limit:
 def limit_of(sizes: Sizes) -> Limit:
     """Fit m(N) = m + c N^-p by least squares.
 
-    Each size is weighted by its own scatter (plus a tenth of what the others would have at that size by the laws
-    N^-1 for averages and N^-3/2 for counts at an edge, so that a size that happens to show none does not decide
-    alone).  The residual is what a next term c N^-(p + 1/2), as large as the first, would do to m.
+    The scatter of a few networks is itself uncertain by a third, so each size's own variance is averaged with what
+    all sizes together say by the laws N^-1 for averages and N^-3/2 for counts at an edge (measured for independent
+    Gaussian matrices: the standard deviation falls by 1.68 = 2^(3/4) per doubling).  The residual is what a next term
+    c N^-(p + 1/2), as large as the first, would do to m.
     """
     values = {units: table[np.isfinite(table)] for units, table in sizes.values.items()}
     largest = max(values)
@@ -75,17 +76,19 @@ def limit_of(sizes: Sizes) -> Limit:
     counts = np.array([float(len(table)) for table in values.values()])
     means = np.array([float(table.mean()) for table in values.values()])
     law = np.column_stack([np.ones(units.size), (units / largest) ** -sizes.power])
-    variances = np.array([float(table.var(ddof=1)) for table in values.values()])
+    own = np.array([float(table.var(ddof=1)) for table in values.values()])
+    freedom = counts - 1.0
     fall = (units / largest) ** -(1.0 if sizes.power == 1.0 else 1.5)
-    expected = variances + 0.1 * fall * float(np.mean(variances / fall))
-    weights = counts / np.where(expected > 0, expected, 1.0)
+    variances = 0.5 * (own + fall * float(np.sum(freedom * own / fall) / freedom.sum()))
+    weights = counts / np.where(variances > 0, variances, 1.0)
     solve = np.linalg.solve(law.T @ (weights[:, None] * law), (weights[:, None] * law).T)
     limit, slope = solve @ means
     parts = solve[0] ** 2 * variances / counts
     variance = float(parts.sum())
-    dof = float(counts.sum() - 2.0)
-    if variance > 0:  # Welch-Satterthwaite
-        dof = variance**2 / float(np.sum(parts**2 / (counts - 1.0)))
+    dof = float(freedom.sum())
+    if variance > 0:  # Welch-Satterthwaite, with the freedom of an average of an own and a common variance
+        shared = 4.0 / (1.0 / freedom + 3.0 / freedom.sum())
+        dof = variance**2 / float(np.sum(parts**2 / shared))
     residual = abs(slope) * abs(float(solve[0] @ (units / largest) ** -(sizes.power + 0.5))) / math.sqrt(largest)
     if sizes.excess:
         limit = max(limit, 0.0)
