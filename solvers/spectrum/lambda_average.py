@@ -34,16 +34,20 @@ class Factors:
 
 
 def split_factors(integrand: sp.Expr, lam: sp.Symbol, lam_conj: sp.Symbol) -> Factors:
-    """Separate what lambda multiplies from what it divides."""
+    """Separate what lambda multiplies from what it divides.
+
+    What lambda does not touch stays as it is written: expanding (1 - f)^2 would lose the digits of a saturated gate.
+    """
+    front: list[sp.Expr] = []
     above: list[sp.Expr] = []
     below: list[sp.Expr] = []
     for factor in sp.Mul.make_args(integrand):
         touched = factor.free_symbols & {lam, lam_conj}
         polynomial = factor.is_polynomial(lam, lam_conj)
-        (below if touched and not polynomial else above).append(factor)
+        (front if not touched else above if polynomial else below).append(factor)
     numerator = sp.Poly(sp.Mul(*above), lam, lam_conj)
     powers, coefficients = zip(*numerator.terms(), strict=True)
-    return Factors(tuple(powers), tuple(coefficients), sp.Mul(*below))
+    return Factors(tuple(powers), tuple(sp.Mul(*front, c) for c in coefficients), sp.Mul(*below))
 
 
 class LambdaAverage:
