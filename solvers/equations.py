@@ -34,7 +34,7 @@ class Equations:
     """``x -> G(x)`` on the feedback unknowns of a system at given parameter values."""
 
     def __init__(self, system: System, law: Law, evaluator: Evaluator, parameters: Values) -> None:
-        self.evaluator, self.parameters = evaluator, dict(parameters)
+        self.law, self.evaluator, self.parameters = law, evaluator, dict(parameters)
         self.system = share_common_factors(system, law)
         graph = {symbol: self.system.dependencies(symbol, law) for symbol in self.system.equations}
         self.feedback = feedback_set(graph)
@@ -57,6 +57,29 @@ class Equations:
             np.array([estimate.value for estimate in image]),
             np.array([estimate.error + carried * abs(estimate.value) for estimate in image]),
         )
+
+
+def is_covariance(law: Law, values: Values) -> bool:
+    """Whether the second moments of every block of Gaussians are those of a law: a positive semidefinite matrix.
+
+    Equations evaluated outside that cone can have roots that mean nothing.  Blocks not known yet pass.
+    """
+    blocks: dict[str, list[sp.Symbol]] = {}
+    for symbol, label in law.blocks.items():
+        if symbol not in law.unknown and symbol not in law.depends:
+            blocks.setdefault(label, []).append(symbol)
+    for members in blocks.values():
+        table = sp.Matrix(len(members), len(members), lambda i, j, m=members: law.covariance(m[i], m[j]))
+        known = [k for k in range(len(members)) if table[k, k].free_symbols <= set(values)]
+        table = table.extract(known, known)
+        if len(known) < 2 or not table.free_symbols <= set(values):
+            continue
+        dense = np.array(table.xreplace({s: sp.Float(values[s], 17) for s in table.free_symbols}), float)
+        size = np.sqrt(np.maximum(np.diag(dense), 0.0))
+        scale = np.where(size > 0, size, np.max(size, initial=0.0) * 1e-6 + 1e-300)
+        if np.linalg.eigvalsh(dense / np.outer(scale, scale)).min() < -1e-6:
+            return False
+    return True
 
 
 def relative_errors(values: Values, errors: Mapping[sp.Symbol, float]) -> list[float]:

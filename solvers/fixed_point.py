@@ -12,13 +12,14 @@ import numpy as np
 from scipy.optimize import brentq, minimize_scalar, root
 from scipy.stats import qmc
 
-from solvers.equations import Equations
+from solvers.equations import Equations, is_covariance, relative_errors
 from solvers.result import CONVERGED, FixedPoint, FixedPoints
 
 SCAN_RTOL = 1e-6
 """Accuracy of averages while searching (fixed points in several dimensions, smooth but only good to 1e-3);
 every solution is finished at the accuracy asked for."""
 
+NEGLIGIBLE = 1e-12
 STARTS = 16
 LARGEST = 1e8
 
@@ -36,7 +37,8 @@ def solve_all(equations: Equations, tol: float) -> FixedPoints:
     else:
         starts, notes = _multistart(equations)
         found = [_polish(equations, start, tol) for start in starts]
-    return FixedPoints(tuple(_distinct(equations, [x for x in found if x is not None])), tuple(notes))
+    real = [x for x in found if x is not None and is_covariance(equations.law, x.values)]
+    return FixedPoints(tuple(_distinct(equations, real)), tuple(notes))
 
 
 # One unknown ---------------------------------------------------------------------------------------------
@@ -253,11 +255,22 @@ def _newton(equations: Equations, x: np.ndarray, rtol: float) -> np.ndarray | No
 
 def _polish(equations: Equations, x: np.ndarray, tol: float) -> FixedPoint | None:
     better = _newton(equations, x, tol)
-    return finish(equations, x if better is None else better, tol)
+    return finish(equations, _snapped(equations, x if better is None else better, tol), tol)
+
+
+def _snapped(equations: Equations, x: np.ndarray, tol: float) -> np.ndarray:
+    """Unknowns that Newton left at rounding distance from an exact zero of their own equations are set to zero."""
+    small = (x != 0) & (np.abs(x) < NEGLIGIBLE * np.max(np.abs(x), initial=0.0))
+    if not small.any():
+        return x
+    trial = np.where(small, 0.0, x)
+    image = equations.complete(trial, tol).image
+    return trial if np.all(np.abs(image[small]) < 1e-300) else x
 
 
 def _same(x: np.ndarray, y: np.ndarray) -> bool:
-    return bool(np.max(np.abs(x - y)) <= 1e-5 * (np.max(np.abs(x)) + np.max(np.abs(y))) + 1e-12)
+    floor = 0.0 if len(x) == 1 else 1e-12  # one unknown is scanned, and its tiny solutions are real
+    return bool(np.max(np.abs(x - y)) <= 1e-5 * (np.max(np.abs(x)) + np.max(np.abs(y))) + floor)
 
 
 # Both ----------------------------------------------------------------------------------------------------
@@ -292,8 +305,8 @@ def finish(equations: Equations, x: np.ndarray, tol: float) -> FixedPoint:
     except np.linalg.LinAlgError:
         spread = np.full(len(x), np.inf)
     largest = float(np.max(np.abs(np.linalg.eigvals(slopes)), initial=0.0)) if np.all(np.isfinite(slopes)) else np.nan
-    share = float(np.max(spread / np.maximum(np.abs(x), 1e-300), where=x != 0, initial=0.0))
     errors = {symbol: float(error) for symbol, error in zip(equations.feedback, spread, strict=True)}
+    share = max(relative_errors(done.values, errors), default=0.0)
     errors |= {s: done.errors[s] + 3 * share * abs(done.values[s]) for s in equations.order}
     residual = float(np.max(np.abs(done.image - x), initial=0.0))
     return FixedPoint(done.values, errors, residual, largest, _verdict(residual, share, tol, largest))
