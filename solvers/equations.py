@@ -75,9 +75,10 @@ def is_covariance(law: Law, values: Values) -> bool:
         if len(known) < 2 or not table.free_symbols <= set(values):
             continue
         dense = np.array(table.xreplace({s: sp.Float(values[s], 17) for s in table.free_symbols}), float)
-        size = np.sqrt(np.maximum(np.diag(dense), 0.0))
-        scale = np.where(size > 0, size, np.max(size, initial=0.0) * 1e-6 + 1e-300)
-        if np.linalg.eigvalsh(dense / np.outer(scale, scale)).min() < -1e-6:
+        varying = np.diag(dense) > 0
+        dense = dense[np.ix_(varying, varying)]
+        size = np.sqrt(np.diag(dense))
+        if size.size and np.linalg.eigvalsh(dense / np.outer(size, size)).min() < -1e-6:
             return False
     return True
 

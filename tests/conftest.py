@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
+# One thread for linear algebra: the matrices are small, and threads that wait for each other cost more than they save.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import pytest
 
 
