@@ -76,6 +76,8 @@ def is_covariance(law: Law, values: Values) -> bool:
             continue
         dense = np.array(table.xreplace({s: sp.Float(values[s], 17) for s in table.free_symbols}), float)
         varying = np.diag(dense) > 0
+        if np.any(np.abs(dense[~varying]) > 1e-9 * np.max(np.diag(dense))):
+            return False  # what does not vary has no covariance
         dense = dense[np.ix_(varying, varying)]
         size = np.sqrt(np.diag(dense))
         if size.size and np.linalg.eigvalsh(dense / np.outer(size, size)).min() < -1e-6:
