@@ -284,7 +284,6 @@ def covariance_shift(theory: Theory, values: dict[Any, float]) -> tuple[list[int
     return [unknowns.index(symbol(*pair)) for pair in pairs], shift
 
 
-@pytest.mark.xfail(strict=False, reason="open: the shared and nested cell, since such roots are refused")
 @pytest.mark.parametrize("case", sorted(FOLDS))
 def test_outlier_map_at_the_stability_line_is_that_of_the_static_map(case: str) -> None:
     """At lambda = 1 (0 in continuous time) A, acting on covariances, is dC'/dC of the static map.
