@@ -248,7 +248,7 @@ class CompiledAverage:
             slope, shift = (complex(c.xreplace(substitution).evalf()) for c in line.all_coeffs())
             row = columns[symbols[0]]
             speed = slope.real * shape.spread[row, 0]
-            if speed == 0 or not np.isfinite(speed):
+            if abs(speed) < np.finfo(float).tiny or not np.isfinite(speed):  # below it 1 / speed overflows
                 continue
             offset = shift.real + slope.real * shape.mean[row]
             own = BUILTINS.get(node.name)
