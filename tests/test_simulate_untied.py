@@ -10,6 +10,7 @@ import pytest
 from derive.cell import load, parse_cell, resolve
 from derive.errors import AnsatzError, ParameterError
 from solvers.simulate import measure_untied
+from solvers.simulate.revealed import RevealedGaussian
 from solvers.simulate.untied import has_settled
 
 
@@ -90,7 +91,7 @@ def test_divergence_and_drift_are_reported():
     assert found.settled == (False, False)
     assert all("diverged at step" in text for text in found.outcomes)
     assert found.rows == ()
-    drifts = measure_untied(grows, resolve(grows, {"g": 1.02}), N=200, seeds=1, max_burn_in=64, window=4)
+    drifts = measure_untied(grows, resolve(grows, {"g": 1.06}), N=200, seeds=1, max_burn_in=64, window=4)
     assert not drifts.converged
     assert "still drifting after 64 steps" in drifts.outcomes[0]
     assert np.isfinite(drifts["chi1"].mean)
@@ -124,3 +125,31 @@ def test_the_burn_in_rule_waits_for_a_drift_and_not_for_noise():
     drifting = [{"Q": 1.0 + 0.01 * t + 0.1 * wiggle} for t, wiggle in enumerate(noise)]
     assert has_settled(still, {"Q": 1.0})
     assert not has_settled(drifting, {"Q": 1.0})
+
+
+def test_a_revealed_matrix_is_linear_and_keeps_what_it_has_shown():
+    rng = np.random.default_rng(3)
+    matrix = RevealedGaussian(1.5, 40, rng)
+    a, b, c = rng.standard_normal((3, 40))
+    at_a, at_b = matrix @ a, matrix @ b
+    np.testing.assert_allclose(matrix @ (2 * a - 3 * b), 2 * at_a - 3 * at_b, atol=1e-12)
+    at_c = matrix @ c
+    several = matrix @ np.array([a, c, np.zeros(40)]).T
+    np.testing.assert_allclose(several, np.array([at_a, at_c, 0 * c]).T, atol=1e-12)
+    whole = matrix @ np.eye(40)  # more columns than directions left
+    np.testing.assert_allclose(whole @ np.array([a, b]).T, np.array([at_a, at_b]).T, atol=1e-11)
+    assert np.all(np.isnan(matrix @ np.full(40, np.nan)))
+
+
+def test_a_revealed_matrix_has_independent_entries_of_the_right_size():
+    rng = np.random.default_rng(4)
+    N, draws, gain = 6, 20_000, 1.5
+    v = rng.standard_normal((N, 3))
+    entries = np.empty((draws, N * N))
+    for k in range(draws):
+        matrix = RevealedGaussian(gain, N, rng)
+        _ = matrix @ v[:, 0], matrix @ v[:, 1:]  # what was asked before must not be seen in the law
+        entries[k] = (matrix @ np.eye(N)).ravel()
+    covariance = entries.T @ entries / draws
+    np.testing.assert_allclose(covariance, gain**2 / N * np.eye(N * N), atol=5 * gain**2 / N * np.sqrt(2 / draws))
+    assert np.mean(entries**4) == pytest.approx(3 * (gain**2 / N) ** 2, rel=0.02)

@@ -157,7 +157,7 @@ def simulate(
             if progress is not None:
                 progress(f"network {number} of {seeds}, N = {N}")
             if ansatz == "untied":
-                sample = one_untied(cell, settings, N, sequence)
+                sample = one_untied(cell, settings, N, sequence, seeds)
                 tables.append(sample.values)
                 notes += [] if sample.settled else [f"network {number}: {sample.outcome}"]
                 continue

@@ -12,10 +12,15 @@ from solvers.budget import BudgetSpent, check_budget
 from solvers.compare.static import Progress, Rows
 from solvers.compare.verdict import Sizes, compare_row, network_sizes
 from solvers.simulate import UntiedSample, sample_untied
+from solvers.simulate.untied import FAINT
 from solvers.solution import Solution, Solved
 
-WINDOW, MOST_BURN_IN = 250, 1000
-FAINT = 0.05  # an overlap below this share of Q is measured against Q
+WINDOW, MAX_WINDOW, MAX_BURN_IN = 250, 4000, 4000
+TANGENTS = 2  # chi1 is then still the most precise row
+ERROR_OF_A_SIZE = 0.004
+"""Relative error asked of the mean over all networks of one size; the extrapolation to N -> infinity makes about
+one and a half times as much of it, which stays below what a verdict needs."""
+
 SLOW = 0.97
 """Above this chi_star an overlap takes more than thirty steps per e-fold (at 1 it moves as 1/t)."""
 
@@ -34,7 +39,7 @@ def untied_rows(
                 check_budget()
                 if progress is not None:
                     progress(f"network {number} of {count}, N = {units}")
-                tables[units].append(one_untied(cell, settings, units, sequence))
+                tables[units].append(one_untied(cell, settings, units, sequence, count))
     except BudgetSpent as spent:
         result.notes.append(str(spent))
         result.complete = False
@@ -47,7 +52,7 @@ def untied_rows(
     settled = all(sample.settled for group in tables.values() for sample in group)
     if not settled:
         slow = sum(not sample.settled for group in tables.values() for sample in group)
-        result.notes.append(f"{slow} networks had not settled after {MOST_BURN_IN} steps: their rows decide nothing")
+        result.notes.append(f"{slow} networks had not settled after {MAX_BURN_IN} steps: their rows decide nothing")
     solution = solved.solutions[index]
     for name, scale in _quantities(solution, settings, result.notes).items():
         values = {units: np.array([s.values.get(name, np.nan) for s in group]) for units, group in tables.items()}
@@ -60,9 +65,14 @@ def untied_rows(
     return result
 
 
-def one_untied(cell: Cell, settings: Settings, N: int, sequence: np.random.SeedSequence) -> UntiedSample:
-    """One network of the untied ensemble, with the window and burn-in used in comparisons."""
-    return sample_untied(cell, settings, N, sequence, window=WINDOW, max_burn_in=MOST_BURN_IN)
+def one_untied(
+    cell: Cell, settings: Settings, N: int, sequence: np.random.SeedSequence, count: int
+) -> UntiedSample:
+    """One of ``count`` networks of N units of the untied ensemble, with window and burn-in as comparisons use them."""
+    return sample_untied(
+        cell, settings, N, sequence, window=WINDOW, max_window=MAX_WINDOW, precision=ERROR_OF_A_SIZE * count**0.5,
+        max_burn_in=MAX_BURN_IN, tangents=TANGENTS,
+    )  # fmt: skip
 
 
 def _reached(solved: Solved, samples: list[UntiedSample], notes: list[str]) -> int | None:

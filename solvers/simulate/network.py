@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from derive.cell.spec import Cell
 from derive.errors import ParameterError
 from solvers.simulate.elementwise import Array
 from solvers.simulate.linearisation import Linearisation, evaluate_instructions
+from solvers.simulate.revealed import RevealedGaussian
 from solvers.simulate.schedule import Schedule, schedule
 
 Inputs = Mapping[str, Array]
@@ -52,12 +54,12 @@ class Network:
     cell, settings : the equations, and the numbers from `derive.cell.resolve`
     N : units per state
     rng : source of all randomness of this network
-    precision : of the weights and of the products; states and all else stay float64.  float32 halves the time
-        of a redraw at a relative error of about 1e-7 in each field.
+    revealed : draw Gaussian weights only along the directions they are applied to, see `RevealedGaussian`: the same
+        law at a fraction of the cost, where weights are redrawn each step and no Jacobian matrix is asked for
 
     Attributes
     ----------
-    weights : (N, N) by name; biases : (N,) by name; inputs : (N,) by name, held until redrawn
+    weights : (N, N) by name, or what stands for one; biases : (N,) by name; inputs : (N,) by name, held until redrawn
     states : names of the S states; fields : names of the fields in dependency order
 
     Raises
@@ -66,16 +68,16 @@ class Network:
     """
 
     def __init__(
-        self, cell: Cell, settings: Settings, N: int, rng: np.random.Generator, *, precision: type = np.float64
+        self, cell: Cell, settings: Settings, N: int, rng: np.random.Generator, *, revealed: bool = False
     ) -> None:
         if N < 1:
             raise ParameterError(f"a network needs at least one unit; N = {N} was given")
-        self.cell, self.settings, self.N, self.rng, self.precision = cell, settings, N, rng, precision
+        self.cell, self.settings, self.N, self.rng, self._revealed = cell, settings, N, rng, revealed
         self.states: tuple[str, ...] = cell.states
         self.schedule: Schedule = schedule(cell)
         self.fields: tuple[str, ...] = tuple(field.name for field in self.schedule.fields)
         self.weight_of: dict[str, str] = {field.name: field.weight for field in self.schedule.fields}
-        self.weights: dict[str, Array] = {}
+        self.weights: dict[str, Any] = {}
         self.biases: dict[str, Array] = {}
         self.inputs: dict[str, Array] = {}
         self.redraw()
@@ -103,15 +105,15 @@ class Network:
                 replica[name] = column
         return drawn
 
-    def _draw_weight(self, name: str) -> Array:
+    def _draw_weight(self, name: str) -> Any:
         gain = self.settings.gains[name]
-        if gain == 0:  # inputs that are switched off should not cost the drawing of a matrix each step
-            return np.zeros((self.N, self.N), dtype=self.precision)
-        matrix = self.rng.standard_normal((self.N, self.N), dtype=self.precision)
         if self.settings.ensembles[name] == "haar":
-            return gain * _orthogonal(matrix)
-        matrix *= gain / np.sqrt(self.N)
-        return matrix
+            return gain * _orthogonal(self.rng.standard_normal((self.N, self.N)))
+        if self._revealed:
+            return RevealedGaussian(gain, self.N, self.rng)
+        if gain == 0:  # inputs that are switched off should not cost the drawing of a matrix
+            return np.zeros((self.N, self.N))
+        return self.rng.standard_normal((self.N, self.N)) * (gain / np.sqrt(self.N))
 
     def random_state(self, scale: float = 1.0) -> Array:
         """(S, N) iid Gaussian with standard deviation scale, from the network's own generator."""
@@ -183,8 +185,8 @@ class Network:
     def _multiply(self, name: str, operand: Array) -> Array:
         if operand.ndim == 0:  # W @ (something without units) is W times a constant vector
             operand = np.full(self.N, operand)
-        weight = self.weights[name]
-        return (weight @ operand.astype(weight.dtype, copy=False)).astype(np.float64, copy=False)
+        product: Array = self.weights[name] @ operand
+        return product
 
 
 def _orthogonal(gaussian: Array) -> Array:

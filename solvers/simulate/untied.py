@@ -27,6 +27,8 @@ RELATIVE_DRIFT = 0.01
 DRIFT_IN_ERRORS = 3.0
 NEGLIGIBLE = 1e-12  # a second moment this much below its start has decayed
 RUNAWAY = 1e6
+BATCHES = 16  # a window is cut into so many means; their scatter is its error
+FAINT = 0.05  # an overlap below this share of Q is measured against Q
 
 
 @dataclass(frozen=True)
@@ -141,12 +143,18 @@ def sample_untied(
     sequence: np.random.SeedSequence,
     *,
     window: int = 200,
+    max_window: int = 0,
+    precision: float = 0.0,
     max_burn_in: int = 2000,
     tangents: int = 8,
     scale: float = 1.0,
     overlap: float = 0.0,
 ) -> UntiedSample:
-    """One network from one seed: burn-in, then the window."""
+    """One network from one seed: burn-in, then the window.
+
+    The window is doubled, up to ``max_window``, until the relative standard error of every window average (overlaps
+    that nearly vanish: relative to Q) is below ``precision``.
+    """
     require_discrete(cell)
     replicas = Replicas(cell, settings, N, sequence, tangents=tangents, scale=scale, overlap=overlap)
     history = [replicas.start]
@@ -157,14 +165,39 @@ def sample_untied(
             settled = has_settled(history[1:], history[0])
             check *= 2
     burn_in = len(history) - 1
-    measured: list[dict[str, float]] = []
-    while len(measured) < window and not replicas.diverged:
-        measured.append(replicas.step())
+    measured = _measure(replicas, window, max_window, precision)
     if replicas.diverged:
         text = f"diverged at step {burn_in + len(measured)}: mean square state {replicas.size:.3g}"
         return UntiedSample({}, burn_in, False, text, replicas.state, replicas.sites)
     text = f"settled after {burn_in} steps" if settled else _unsettled(burn_in)
     return UntiedSample(_averages(measured), burn_in, settled, text, replicas.state, replicas.sites)
+
+
+def _measure(replicas: Replicas, window: int, max_window: int, precision: float) -> list[dict[str, float]]:
+    """The steps of the window; it ends early if the network diverges."""
+    measured: list[dict[str, float]] = []
+    while not replicas.diverged:
+        measured.append(replicas.step())
+        if len(measured) >= window:
+            if 2 * window > max_window or _is_precise(measured, precision):
+                break
+            window *= 2
+    return measured
+
+
+def _is_precise(measured: list[dict[str, float]], precision: float) -> bool:
+    table = {name: np.array([step[name] for step in measured]) for name in measured[0]}
+    for name, series in table.items():
+        if name.startswith(("share", "q_total")):
+            continue
+        # The growth is a rate: what counts is the error of its exponent, whatever its size.
+        size = 1.0 if name == "log growth" else abs(float(series.mean()))
+        if name.startswith("C_star"):
+            Q = abs(float(table[name.replace("C_star", "Q")].mean()))
+            size = size if size > FAINT * Q else Q
+        if _batch_error(series, BATCHES) > precision * size:
+            return False
+    return True
 
 
 class Replicas:
@@ -188,10 +221,8 @@ class Replicas:
         scale: float,
         overlap: float,
     ) -> None:
-        # SFC64 and float32 halve the time of drawing N^2 numbers, which is nearly all the time there is; the relative
-        # error of 1e-7 in a field is far below its sampling error.
         rng = np.random.Generator(np.random.SFC64(sequence))
-        self.network = Network(cell, settings, N, rng, precision=np.float32)
+        self.network = Network(cell, settings, N, rng, revealed=True)
         shape = (len(cell.states), N)
         own, other = rng.standard_normal((2, *shape))
         self.state: Array = scale * np.stack([own, overlap * own + np.sqrt(1.0 - overlap**2) * other], axis=-1)
@@ -214,12 +245,14 @@ class Replicas:
         """Redraw, move both replicas and the tangents, and return the step's quantities."""
         network = self.network
         network.redraw()
-        inputs_a, inputs_b = network.draw_inputs(2)
-        state_a, state_b = self.state[..., 0], self.state[..., 1]
-        step = network.evaluate(state_a, inputs_a)
+        drawn = network.draw_inputs(2)
+        both = {name: np.stack([inputs[name] for inputs in drawn], axis=-1) for name in network.inputs}
+        state_a, inputs_a = self.state[..., 0], drawn[0]
+        step = network.evaluate(self.state, both)
         self.tangent = network.jvp(state_a, self.tangent, inputs_a)
-        self.sites = dict(zip(network.states, state_a, strict=True)) | step.fields | network.biases | inputs_a
-        self.state = np.stack([step.new_state, network.evaluate(state_b, inputs_b).new_state], axis=-1)
+        fields = {name: u[:, 0] for name, u in step.fields.items()}
+        self.sites = dict(zip(network.states, state_a, strict=True)) | fields | network.biases | inputs_a
+        self.state = step.new_state
         with np.errstate(all="ignore"):
             return self._state_moments() | self._field_moments(step) | self._rescale()
 
@@ -231,9 +264,10 @@ class Replicas:
         return moments
 
     def _field_moments(self, step: Step) -> dict[str, float]:
-        q = {f"q[{name}]": variance for name, variance in field_variances(self.network, step.operands).items()}
+        operands = {name: v[:, 0] for name, v in step.operands.items()}
+        q = {f"q[{name}]": variance for name, variance in field_variances(self.network, operands).items()}
         ddof = 1 if self.network.N > 1 else 0
-        return q | {f"q_total[{name}]": float(np.var(x, ddof=ddof)) for name, x in step.arguments.items()}
+        return q | {f"q_total[{name}]": float(np.var(x[:, 0], ddof=ddof)) for name, x in step.arguments.items()}
 
     def _rescale(self) -> dict[str, float]:
         """Log growth of the mean square, and each state's share of it; columns get unit length."""
@@ -259,10 +293,15 @@ def _steady(series: Array, floor: float) -> bool:
     quarter = len(series) // 4
     third, last = series[-2 * quarter : -quarter], series[-quarter:]
     drift = abs(last.mean() - third.mean())
-    eighths = [part.mean() for part in (*np.array_split(third, 8), *np.array_split(last, 8))]
-    error = np.hypot(np.std(eighths[:8], ddof=1), np.std(eighths[8:], ddof=1)) / np.sqrt(8)
+    error = np.hypot(_batch_error(third, 8), _batch_error(last, 8))
     size = max(abs(third.mean()), abs(last.mean()))
     return bool(drift <= max(RELATIVE_DRIFT * size, DRIFT_IN_ERRORS * error, floor))
+
+
+def _batch_error(series: Array, batches: int) -> float:
+    """Standard error of the mean of a correlated series, from the scatter of the means of its parts."""
+    means = [part.mean() for part in np.array_split(series, batches)]
+    return float(np.std(means, ddof=1) / np.sqrt(batches))
 
 
 def _averages(measured: list[dict[str, float]]) -> dict[str, float]:
