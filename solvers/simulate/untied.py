@@ -26,6 +26,7 @@ FIRST_CHECK = 32  # steps before the burn-in rule is asked for the first time
 RELATIVE_DRIFT = 0.01
 DRIFT_IN_ERRORS = 3.0
 NEGLIGIBLE = 1e-12  # a second moment this much below its start has decayed
+DECAYED = 1e-6  # nothing smaller is measured with any precision
 RUNAWAY = 1e6
 BATCHES = 16  # a window is cut into so many means; their scatter is its error
 FAINT = 0.05  # an overlap below this share of Q is measured against Q
@@ -195,7 +196,7 @@ def _is_precise(measured: list[dict[str, float]], precision: float) -> bool:
         if name.startswith("C_star"):
             Q = abs(float(table[name.replace("C_star", "Q")].mean()))
             size = size if size > FAINT * Q else Q
-        if _batch_error(series, BATCHES) > precision * size:
+        if _batch_error(series, BATCHES) > precision * max(size, DECAYED):
             return False
     return True
 
