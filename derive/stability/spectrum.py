@@ -38,11 +38,7 @@ def linearise(site: SiteForm, states: dict[sp.Symbol, sp.Expr]) -> Linearisation
     A field is dropped, repeatedly, when no live field reaches it (its row of T vanishes) or it reaches
     none (its column vanishes).
     """
-
-    def fixed(matrix: sp.Matrix) -> sp.Matrix:
-        return matrix.applyfunc(lambda entry: tidy(entry.xreplace(states)))
-
-    L, a, b, e = fixed(site.L), fixed(site.a), fixed(site.b), fixed(site.e)
+    L, a, b, e = _at_fixed_point(site, states)
     T = _transfer(L, a, b, e)
     live = tuple(k for k in range(len(site.fields)) if k not in site.input_fields)
     while (kept := _connected(T, live)) != live:
@@ -56,6 +52,22 @@ def _connected(T: sp.Matrix, live: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(
         k for k in live if any(T[k, m] != 0 for m in live) and any(T[m, k] != 0 for m in live)
     )
+
+
+def transfer_matrix(site: SiteForm, states: dict[sp.Symbol, sp.Expr]) -> sp.Matrix:
+    """T(lam) = b (lam - L)^-1 a + e between all fields at the fixed point, live or not, shape (K, K)."""
+    return _transfer(*_at_fixed_point(site, states))
+
+
+def _at_fixed_point(
+    site: SiteForm, states: dict[sp.Symbol, sp.Expr]
+) -> tuple[sp.Matrix, sp.Matrix, sp.Matrix, sp.Matrix]:
+    """L, a, b, e with the states eliminated."""
+
+    def fixed(matrix: sp.Matrix) -> sp.Matrix:
+        return matrix.applyfunc(lambda entry: tidy(entry.xreplace(states)))
+
+    return fixed(site.L), fixed(site.a), fixed(site.b), fixed(site.e)
 
 
 def _transfer(L: sp.Matrix, a: sp.Matrix, b: sp.Matrix, e: sp.Matrix) -> sp.Matrix:

@@ -69,6 +69,15 @@ class Mean:
 
 
 @dataclass(frozen=True)
+class GaussianIntegral:
+    """The average of ``operand`` over one standard Gaussian ``variable`` of its own (LaTeX: ``\\int Dz``)."""
+
+    variable: str
+    operand: Node
+    span: Span = field(default=(0, 1), compare=False, repr=False)
+
+
+@dataclass(frozen=True)
 class Slope:
     """``D[u]``: the derivative of a definition (or ``phi``) with respect to its argument; ``D[u,2]`` the second."""
 
@@ -104,7 +113,7 @@ class Call:
     span: Span = field(default=(0, 1), compare=False, repr=False)
 
 
-Node = Union[Number, Name, Indexed, Mean, Slope, Negate, Binary, Call]
+Node = Union[Number, Name, Indexed, Mean, GaussianIntegral, Slope, Negate, Binary, Call]
 
 
 @dataclass(frozen=True)
@@ -119,7 +128,7 @@ class Formula:
 def children(node: Node) -> tuple[Node, ...]:
     """The direct sub-expressions, left to right."""
     match node:
-        case Negate(operand=inner) | Mean(operand=inner) | Call(operand=inner):
+        case Negate(operand=inner) | Mean(operand=inner) | Call(operand=inner) | GaussianIntegral(operand=inner):
             return (inner,)
         case Binary(left=left, right=right):
             return (left, right)
