@@ -48,6 +48,14 @@ def reduce_forms(expressions: tuple[sp.Expr, ...], law: Law) -> Reduced:
     return _merge_conditional(rewritten, forms, law)
 
 
+def affine_forms(expression: sp.Expr, law: Law) -> tuple[sp.Expr, tuple[Form, ...]]:
+    """An expression rewritten in affine directions alone, and the directions it holds; sums of products stay apart."""
+    collector = _Collector(law)
+    rewritten = collector.rewrite(expression)
+    held = rewritten.free_symbols
+    return rewritten, tuple(form for form in collector.forms.values() if form.symbol in held)
+
+
 class _Collector:
     """Replaces maximal affine sub-expressions by form symbols, one symbol for each direction."""
 

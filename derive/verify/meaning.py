@@ -15,7 +15,7 @@ import sympy as sp
 
 from derive.elementary import BUILTINS, Fn
 from derive.errors import AnsatzError, ClosureError
-from derive.gaussian.average import Average, Law, average
+from derive.gaussian.average import Law, average
 from derive.meanfield.closure import Closure
 from derive.site import apply_function
 from derive.stability.spectrum import LAM, LAM_CONJ, strongly_connected, transfer_matrix
@@ -34,7 +34,6 @@ from derive.verify.formula import (
     Number,
     Slope,
     Span,
-    walk,
 )
 
 RESERVED = ("E", "D", "K", "q", "Q", "q_total", "C_star", "lam", "chi1", "chi_star", "xi", "m1", "boundary", "pi")
@@ -408,14 +407,3 @@ def conjugate(expression: sp.Expr) -> sp.Expr:
     """Complex conjugate: everything but lambda is real."""
     swapped = expression.xreplace({LAM: LAM_CONJ, LAM_CONJ: LAM})
     return swapped.xreplace({sp.I: -sp.I}) if swapped.has(sp.I) else swapped
-
-
-def averages_in(claim: Claim) -> set[Average]:
-    """All averages of both sides."""
-    return claim.left.atoms(Average) | claim.right.atoms(Average)
-
-
-def asks_for(formula: Formula, *names: str) -> bool:
-    """Whether a formula mentions one of these quantities."""
-    nodes = [*walk(formula.left), *walk(formula.right)]
-    return any(isinstance(node, (Name, Indexed)) and node.name in names for node in nodes)

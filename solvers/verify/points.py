@@ -1,0 +1,218 @@
+"""Generic points on the solution manifold, to float64 or to thirty digits.
+
+Parameters and unknowns are tied by the closed equations.  Where an unknown is the square of a gain times an average
+(q = sigma^2 E[v^2]), the unknown is drawn and the gain computed from it, and no fixed point has to be found;
+what is left over is solved numerically and polished.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import mpmath as mp
+import numpy as np
+import sympy as sp
+
+from derive.cell.parameters import resolve
+from derive.errors import GatefieldError
+from derive.theory import System
+from derive.verify.meaning import Claim
+from solvers.averages import Evaluator
+from solvers.equations import Equations
+from solvers.fixed_point import solve_all
+from solvers.replicas import correlation_fixed_point, spectral_radius_of
+from solvers.verify.draws import draw, draw_parameters
+from solvers.verify.evaluate import Numbers
+from solvers.verify.precise import PrecisionError
+
+VARIANCES = (0.25, 1.6)
+TRIVIAL = 1e-7
+ATTEMPTS = 12
+POLISH_STEPS = 8
+
+Evaluate = Callable[[sp.Expr, Mapping[sp.Symbol, Any]], tuple[Any, Any]]
+
+
+@dataclass(frozen=True)
+class GenericPoint:
+    """Drawn parameters and unknowns (exact), solved unknowns (float64; good to 1e-11), and lambda."""
+
+    drawn: Mapping[sp.Symbol, Fraction]
+    solved: Mapping[sp.Symbol, float]
+    lam: complex
+
+
+class Manifold:
+    """The solution manifold of a claim's closed equations, and points on it."""
+
+    def __init__(self, claim: Claim, numbers: Numbers) -> None:
+        self.claim, self.numbers, self.theory = claim, numbers, claim.theory
+        single = claim.theory.system.equations
+        overlaps = claim.theory.replicas.system.equations if claim.theory.replicas else {}
+        self.equations = {s: r for s, r in claim.equations.items() if s in single or s not in overlaps}
+        self.gains = self._gains()
+        self._evaluator = Evaluator(self.theory.law, self.theory.implicit)
+        rest = {s: right for s, right in self.equations.items() if s not in self.gains}
+        self.order = _explicit_order(rest, claim)
+
+    def _gains(self) -> dict[sp.Symbol, sp.Symbol]:
+        """Unknown -> the free parameter whose square is a plain factor of its equation and which is in no other."""
+        parameters = set(self.theory.site.parameters.values()) - set(self.claim.where)
+        found: dict[sp.Symbol, sp.Symbol] = {}
+        for symbol, right in self.equations.items():
+            if not symbol.is_nonnegative:
+                continue
+            for factor in sp.Mul.make_args(sp.factor_terms(right)):
+                base, power = factor.as_base_exp()
+                if power == 2 and base in parameters and self._alone(base, symbol, right / factor):
+                    found[symbol] = base
+                    break
+        return found
+
+    def _alone(self, parameter: sp.Symbol, symbol: sp.Symbol, rest: sp.Expr) -> bool:
+        law = self.theory.law
+        others = [right for s, right in self.equations.items() if s is not symbol]
+        held = [rest, *others, *law.mean.values(), *law.second.values()]
+        return not any(parameter in expression.free_symbols for expression in held)
+
+    def points(self, seed: int = 0) -> Iterator[GenericPoint]:
+        """Points with a non-trivial solution, without end; stops where none is found."""
+        rng = np.random.default_rng(seed)
+        fixed = {str(symbol): Fraction(int(v.p), int(v.q)) for symbol, v in self.claim.where.items()}
+        while True:
+            for attempt in range(ATTEMPTS):
+                point = self._draw(fixed, rng, 1.25**attempt)
+                if point is not None:
+                    break
+            else:
+                return
+            yield point
+
+    def _draw(self, fixed: Mapping[str, Fraction], rng: np.random.Generator, scale: float) -> GenericPoint | None:
+        drawn = draw_parameters(self.theory.site.cell, fixed, rng, scale)
+        symbols = {self.theory.site.parameters[name]: value for name, value in drawn.items()}
+        angle, size = rng.uniform(0.4, 2.7), rng.uniform(1.2, 1.8)
+        discrete = self.theory.site.discrete
+        lam = complex(size * np.exp(1j * angle)) if discrete else complex(rng.uniform(0.4, 1.0), 0.8 * size)
+        if self.order is not None:
+            for unknown, gain in self.gains.items():
+                symbols.pop(gain)
+                symbols[unknown] = draw(*VARIANCES, rng)
+        elif not self._allowed(drawn):
+            return None
+        point = GenericPoint(symbols, {}, lam)
+        if self.order is None:
+            solved = self._solve(symbols)
+            return None if solved is None else GenericPoint(symbols, solved, lam)
+        values = self.rough(point)
+        names = {name: float(values[s]) for name, s in self.theory.site.parameters.items()}
+        return point if all(np.isfinite(v) for v in names.values()) and self._allowed(names) else None
+
+    def _allowed(self, parameters: Mapping[str, Any]) -> bool:
+        try:
+            resolve(self.theory.site.cell, {name: float(value) for name, value in parameters.items()})
+        except GatefieldError:
+            return False
+        return True
+
+    # Values -----------------------------------------------------------------------------------------------------
+
+    def rough(self, point: GenericPoint) -> dict[sp.Symbol, Any]:
+        """Parameters and unknowns in float64 accuracy, overlaps of two replicas included where asked for."""
+        if self.order is None:
+            values: dict[sp.Symbol, Any] = {s: float(v) for s, v in point.drawn.items()} | dict(point.solved)
+        else:
+            values = self._complete(point, self.numbers.rough)
+        return self._with_overlaps(values) if self.claim.replicas else values
+
+    def precise(self, point: GenericPoint) -> dict[sp.Symbol, Any]:
+        """The same to thirty digits.
+
+        Raises PrecisionError where an average of the closed equations cannot be had.
+        """
+        if self.claim.replicas and self.claim.theory.replicas is not None:
+            raise PrecisionError
+        return self._polish(point) if self.order is None else self._complete(point, self.numbers.precise)
+
+    def _complete(self, point: GenericPoint, evaluate: Evaluate) -> dict[sp.Symbol, Any]:
+        """Follow the explicit equations, then compute the gains that make the drawn unknowns right."""
+        assert self.order is not None
+        values: dict[sp.Symbol, Any] = {s: mp.mpf(v.numerator) / v.denominator for s, v in point.drawn.items()}
+        for symbol in self.order:
+            values[symbol] = mp.re(evaluate(self.equations[symbol], values)[0])
+        for unknown, gain in self.gains.items():
+            rest = mp.re(evaluate(sp.expand(self.equations[unknown] / gain**2), values)[0])
+            values[gain] = mp.sqrt(values[unknown] / rest) if rest > 0 else mp.nan
+        return values
+
+    def _with_overlaps(self, values: dict[sp.Symbol, Any]) -> dict[sp.Symbol, Any]:
+        theory = self.theory
+        assert theory.replicas is not None
+        assert theory.perturbation is not None
+        plain = {s: float(v) for s, v in values.items()}
+        chi1 = spectral_radius_of(theory.perturbation, self._evaluator, plain, 1e-11)
+        found = correlation_fixed_point(theory.replicas, plain, self._evaluator, chi1.value, 1e-11)
+        return values | dict(found.values) if found is not None else values
+
+    # Where fixed points must be found ---------------------------------------------------------------------------
+
+    def _solve(self, drawn: Mapping[sp.Symbol, Fraction]) -> dict[sp.Symbol, float] | None:
+        """All unknowns at the solution of largest activity, or None."""
+        equations = self._equations(drawn)
+        found = [p.values for p in solve_all(equations, 1e-11).solutions if p.verdict == "converged"]
+        sizes = [sum(v for s, v in values.items() if s in self.equations and s.is_nonnegative) for values in found]
+        if not found or max(sizes) < TRIVIAL:
+            return None
+        best = found[int(np.argmax(sizes))]
+        return {s: v for s, v in best.items() if s not in drawn}
+
+    def _equations(self, drawn: Mapping[sp.Symbol, Fraction]) -> Equations:
+        given = {s: float(v) for s, v in drawn.items()}
+        return Equations(System(self.equations), self.theory.law, self._evaluator, given)
+
+    def _polish(self, point: GenericPoint) -> dict[sp.Symbol, Any]:
+        """From float64 to thirty digits by a quasi-Newton iteration, whose matrix is that of float64."""
+        equations = self._equations(point.drawn)
+        given = {s: mp.mpf(v.numerator) / v.denominator for s, v in point.drawn.items()}
+        start = [point.solved[s] for s in equations.feedback]
+        x = [mp.mpf(value) for value in start]
+        correction = _newton_matrix(equations, start)
+        tiny = mp.mpf(10) ** -33
+        for _ in range(POLISH_STEPS):
+            values: dict[sp.Symbol, Any] = dict(given) | dict(zip(equations.feedback, x, strict=True))
+            for symbol in equations.order:
+                values[symbol] = self.numbers.precise(equations.system.equations[symbol], values)[0]
+            image = [self.numbers.precise(equations.system.equations[s], values)[0] for s in equations.feedback]
+            residual = [a - b for a, b in zip(image, x, strict=True)]
+            if all(abs(r) <= tiny * (abs(v) + mp.mpf("1e-3")) for r, v in zip(residual, x, strict=True)):
+                return values
+            x = [v + sum(correction[i, j] * residual[j] for j in range(len(x))) for i, v in enumerate(x)]
+        raise PrecisionError
+
+
+def _explicit_order(equations: Mapping[sp.Symbol, sp.Expr], claim: Claim) -> tuple[sp.Symbol, ...] | None:
+    """An order in which the equations can be followed one by one; None where they are tied in a circle."""
+    system = System(equations)
+    needs = {s: system.dependencies(s, claim.theory.law) for s in equations}
+    order: list[sp.Symbol] = []
+    while len(order) < len(needs):
+        ready = [s for s in needs if s not in order and needs[s] <= set(order)]
+        if not ready:
+            return None
+        order += ready
+    return tuple(order)
+
+
+def _newton_matrix(equations: Equations, x: list[float]) -> Any:
+    """(1 - dG/dx)^-1 in float64."""
+    size = len(x)
+    columns = []
+    for k in range(size):
+        h = 1e-4 * max(abs(x[k]), 1e-4)
+        images = [equations.complete(np.array(x) + sign * h * np.eye(size)[k], 1e-12).image for sign in (1, -1)]
+        columns.append((images[0] - images[1]) / (2 * h))
+    jacobian = np.array(columns).T.reshape(size, size)
+    return mp.matrix(np.linalg.inv(np.eye(size) - jacobian).tolist())
