@@ -15,7 +15,7 @@ import sympy as sp
 
 from derive.elementary import BUILTINS, Fn
 from derive.errors import AnsatzError, ClosureError
-from derive.gaussian.average import Law, average
+from derive.gaussian.average import Average, Law, average
 from derive.meanfield.closure import Closure
 from derive.site import apply_function
 from derive.stability.spectrum import LAM, LAM_CONJ, strongly_connected, transfer_matrix
@@ -106,6 +106,7 @@ class _Reader:
         self.radii: dict[sp.Symbol, sp.Matrix] = {}
         self.replicas = False
         self.bound: dict[str, sp.Symbol] = {}
+        self.constants: dict[sp.Symbol, sp.Expr] = {}  # averages inside averages: the same number for all units
         self.definitions = {item.name: item for item in self.site.definitions}
         new = dict(zip(self.site.states, self.site.F, strict=True))
         self.closure = Closure(theory.law, lambda integrand: integrand.xreplace(new))
@@ -272,12 +273,20 @@ class _Reader:
                 "A state and a field of the same function cannot be averaged without the law of the state.",
             ) from None
 
+    def constant_average(self, value: sp.Expr) -> sp.Expr:
+        """An average inside an average is one number for all units: an unknown of its own."""
+        if not value.has(Average):
+            return value
+        symbol = sp.Symbol(f"constant[{len(self.constants)}]", real=True)
+        self.constants[symbol] = value
+        return symbol
+
     def all_equations(self) -> dict[sp.Symbol, sp.Expr]:
         """The theory's closed equations and those of further moments that the formula asks for.
 
         Raises FormulaError where the moments do not close.
         """
-        found = dict(self.theory.system.equations)
+        found = dict(self.theory.system.equations) | self.constants
         if self.theory.ansatz == "untied" and self.theory.closure != "sampled":
             try:
                 self.closure.close()
@@ -297,7 +306,7 @@ class _Reader:
             case Slope():
                 return self.slope(node)
             case Indexed() | Mean() | GaussianIntegral():
-                return self.outside(node)
+                return self.constant_average(self.outside(node))
         return self.arithmetic(node, self.inside)
 
     def inner_name(self, name: str, span: Span) -> sp.Expr:

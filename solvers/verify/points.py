@@ -21,9 +21,10 @@ from derive.errors import GatefieldError
 from derive.theory import System
 from derive.verify.meaning import Claim
 from solvers.averages import Evaluator
-from solvers.equations import Equations
+from solvers.equations import Equations, relative_errors
 from solvers.fixed_point import solve_all
 from solvers.replicas import correlation_fixed_point, spectral_radius_of
+from solvers.result import FixedPoint
 from solvers.verify.draws import draw, draw_parameters
 from solvers.verify.evaluate import Numbers
 from solvers.verify.precise import PrecisionError
@@ -31,6 +32,7 @@ from solvers.verify.precise import PrecisionError
 VARIANCES = (0.25, 1.6)
 TRIVIAL = 1e-7
 ATTEMPTS = 12
+TOLERANCE = 1e-12
 POLISH_STEPS = 8
 
 Evaluate = Callable[[sp.Expr, Mapping[sp.Symbol, Any]], tuple[Any, Any]]
@@ -38,11 +40,12 @@ Evaluate = Callable[[sp.Expr, Mapping[sp.Symbol, Any]], tuple[Any, Any]]
 
 @dataclass(frozen=True)
 class GenericPoint:
-    """Drawn parameters and unknowns (exact), solved unknowns (float64; good to 1e-11), and lambda."""
+    """Drawn parameters and unknowns (exact), unknowns solved in float64 with their relative error, and lambda."""
 
     drawn: Mapping[sp.Symbol, Fraction]
     solved: Mapping[sp.Symbol, float]
     lam: complex
+    error: float = 0.0
 
 
 class Manifold:
@@ -54,6 +57,7 @@ class Manifold:
         overlaps = claim.theory.replicas.system.equations if claim.theory.replicas else {}
         self.equations = {s: r for s, r in claim.equations.items() if s in single or s not in overlaps}
         self.gains = self._gains()
+        self._overlap_error = mp.mpf(0)
         self._evaluator = Evaluator(self.theory.law, self.theory.implicit)
         rest = {s: right for s, right in self.equations.items() if s not in self.gains}
         self.order = _explicit_order(rest, claim)
@@ -105,8 +109,8 @@ class Manifold:
             return None
         point = GenericPoint(symbols, {}, lam)
         if self.order is None:
-            solved = self._solve(symbols)
-            return None if solved is None else GenericPoint(symbols, solved, lam)
+            found = self._solve(symbols)
+            return None if found is None else GenericPoint(symbols, found[0], lam, found[1])
         values = self.rough(point)
         names = {name: float(values[s]) for name, s in self.theory.site.parameters.items()}
         return point if all(np.isfinite(v) for v in names.values()) and self._allowed(names) else None
@@ -127,6 +131,19 @@ class Manifold:
         else:
             values = self._complete(point, self.numbers.rough)
         return self._with_overlaps(values) if self.claim.replicas else values
+
+    def relative_error(self, point: GenericPoint) -> Any:
+        """How far float64 values of the unknowns may be off, as a sum of relative errors."""
+        if self.order is None:
+            return mp.mpf(point.error) + self._overlap_error
+        values = self.rough(point)
+        chained = [*((s, self.equations[s]) for s in self.order),
+                   *((s, self.equations[s] / gain**2) for s, gain in self.gains.items())]  # fmt: skip
+        total = mp.mpf(0)
+        for _, right in chained:
+            value, error = self.numbers.rough(sp.expand(right), values)
+            total += error / abs(value) if value else mp.mpf(0)
+        return total + self._overlap_error
 
     def precise(self, point: GenericPoint) -> dict[sp.Symbol, Any]:
         """The same to thirty digits.
@@ -154,20 +171,22 @@ class Manifold:
         assert theory.perturbation is not None
         plain = {s: float(v) for s, v in values.items()}
         chi1 = spectral_radius_of(theory.perturbation, self._evaluator, plain, 1e-11)
-        found = correlation_fixed_point(theory.replicas, plain, self._evaluator, chi1.value, 1e-11)
-        return values | dict(found.values) if found is not None else values
+        found = correlation_fixed_point(theory.replicas, plain, self._evaluator, chi1.value, 1e-12)
+        if found is None:
+            return values
+        self._overlap_error = mp.mpf(max(relative_errors(found.values, found.errors), default=0.0))
+        return values | dict(found.values)
 
     # Where fixed points must be found ---------------------------------------------------------------------------
 
-    def _solve(self, drawn: Mapping[sp.Symbol, Fraction]) -> dict[sp.Symbol, float] | None:
-        """All unknowns at the solution of largest activity, or None."""
-        equations = self._equations(drawn)
-        found = [p.values for p in solve_all(equations, 1e-11).solutions if p.verdict == "converged"]
-        sizes = [sum(v for s, v in values.items() if s in self.equations and s.is_nonnegative) for values in found]
-        if not found or max(sizes) < TRIVIAL:
+    def _solve(self, drawn: Mapping[sp.Symbol, Fraction]) -> tuple[dict[sp.Symbol, float], float] | None:
+        """All unknowns at the solution of largest activity, and their relative error; None if there is none."""
+        found = [p for p in solve_all(self._equations(drawn), TOLERANCE).solutions if np.isfinite(_activity(p))]
+        best = max(found, key=_activity, default=None)
+        if best is None or _activity(best) < TRIVIAL:
             return None
-        best = found[int(np.argmax(sizes))]
-        return {s: v for s, v in best.items() if s not in drawn}
+        error = max(relative_errors(best.values, best.errors), default=0.0)
+        return {s: v for s, v in best.values.items() if s not in drawn}, error
 
     def _equations(self, drawn: Mapping[sp.Symbol, Fraction]) -> Equations:
         given = {s: float(v) for s, v in drawn.items()}
@@ -191,6 +210,10 @@ class Manifold:
                 return values
             x = [v + sum(correction[i, j] * residual[j] for j in range(len(x))) for i, v in enumerate(x)]
         raise PrecisionError
+
+
+def _activity(found: FixedPoint) -> float:
+    return float(sum(found.values[s] for s in found.errors if s.is_nonnegative))
 
 
 def _explicit_order(equations: Mapping[sp.Symbol, sp.Expr], claim: Claim) -> tuple[sp.Symbol, ...] | None:

@@ -1,0 +1,159 @@
+"""Symbolic identity of the two sides of a claim, by named steps.
+
+The closed equations are used to eliminate unknowns; what is left is a rational function of parameters and averages
+over one site, each taken as a symbol of its own.  Equal functions prove the claim; unequal ones prove nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import sympy as sp
+
+from derive.elementary import Fn
+from derive.errors import SizeError
+from derive.gaussian.average import Average, Law, average
+from derive.verify.meaning import Claim
+
+MAX_OPERATIONS = 4000
+"""Expressions larger than this are left to numbers: cancelling them could take minutes."""
+
+
+@dataclass(frozen=True)
+class ProofStep:
+    """One rewriting of ``left - right``: the rule, the expression after it, and why it holds."""
+
+    rule: str
+    after: sp.Expr
+    why: str
+
+
+@dataclass(frozen=True)
+class Proof:
+    """proved : the difference is identically zero; steps : how it became so, or how far it came."""
+
+    proved: bool
+    steps: tuple[ProofStep, ...]
+
+
+def prove(claim: Claim) -> Proof:
+    """Try to show left = right; for a boundary, that the right side is a constant times 1 - X of the theory."""
+    if claim.boundary:
+        return _prove_boundary(claim)
+    return _vanishes(claim, claim.left - claim.right)
+
+
+def _prove_boundary(claim: Claim) -> Proof:
+    spectrum = claim.theory.spectrum
+    if spectrum is None or len(spectrum.blocks) != 1 or len(spectrum.boundary) != 1:
+        return Proof(False, ())
+    for factor in (sp.S.One, sp.S.NegativeOne):
+        found = _vanishes(claim, factor * claim.right - (1 - spectrum.boundary[0]))
+        if found.proved:
+            sign = "" if factor == 1 else "minus "
+            first = ProofStep("boundary of the support", 1 - spectrum.boundary[0], f"det(1 - K), which is {sign}X")
+            return Proof(True, (first, *found.steps))
+    return Proof(False, ())
+
+
+def _vanishes(claim: Claim, difference: sp.Expr) -> Proof:
+    law = fixed_law(claim)
+    steps = [ProofStep("difference of the two sides", difference, "what is to be shown is that this is zero")]
+    try:
+        if claim.where:
+            difference = difference.xreplace(dict(claim.where))
+            steps.append(ProofStep("special values", difference, "parameters fixed by the claim"))
+        difference = expanded(difference, law)
+        steps.append(ProofStep("linearity", difference, "averages of sums are sums of averages, one per product"))
+        if difference != 0:
+            difference = _eliminated(claim, difference, law)
+            steps.append(ProofStep("closed equations", difference, "unknowns are replaced by what they equal"))
+        if difference != 0 and sp.count_ops(difference) <= MAX_OPERATIONS:
+            difference = cancelled(difference)
+            steps.append(ProofStep("rational algebra", difference, "each average is one symbol"))
+    except SizeError:
+        return Proof(False, tuple(steps))
+    return Proof(difference == 0, tuple(steps))
+
+
+def fixed_law(claim: Claim) -> Law:
+    """The law of the site with the parameters that the claim fixes."""
+    if not claim.where:
+        return claim.law
+    values = dict(claim.where)
+    mean = {s: sp.sympify(m).xreplace(values) for s, m in claim.law.mean.items()}
+    second = {pair: sp.sympify(c).xreplace(values) for pair, c in claim.law.second.items()}
+    return replace(claim.law, mean=mean, second=second)
+
+
+def expanded(expression: sp.Expr, law: Law) -> sp.Expr:
+    """Every average as a sum of averages of products, by linearity, factorisation and parity."""
+
+    def opened(node: Average) -> sp.Expr:
+        integrand = sp.expand(_base_functions(law.functions.expand(node.integrand)))
+        return sp.Add(*[average(term, law) for term in sp.Add.make_args(integrand)])
+
+    nodes = {node: opened(node) for node in sorted(expression.atoms(Average), key=sp.default_sort_key)}
+    return sp.expand(expression.xreplace(nodes))
+
+
+def _base_functions(expression: sp.Expr) -> sp.Expr:
+    """First derivatives of tanh and the logistic function as polynomials in them."""
+
+    def opened(node: Fn) -> sp.Expr:
+        base = Fn(node.name, 0, node.argument)
+        return 1 - base**2 if node.name == "tanh" else base * (1 - base)
+
+    return expression.replace(
+        lambda node: isinstance(node, Fn) and node.order == 1 and node.name in ("tanh", "sigmoid"), opened
+    )
+
+
+def _eliminated(claim: Claim, difference: sp.Expr, law: Law) -> sp.Expr:
+    """Replace unknowns outside of averages by the right-hand sides of their equations, jointly where tied."""
+    values = dict(claim.where)
+    equations = {s: expanded(right.xreplace(values), law) for s, right in claim.equations.items()}
+    names: dict[Average, sp.Symbol] = {}
+
+    def named(expression: sp.Expr) -> sp.Expr:
+        for node in sorted(expression.atoms(Average), key=sp.default_sort_key):
+            names.setdefault(node, sp.Symbol(f"a[{len(names)}]"))
+        return expression.xreplace(names)
+
+    plain = named(difference)
+    table = {s: named(right) for s, right in equations.items()}
+    needed = _needed(plain, table)
+    if not needed:
+        return difference
+    tied = [s - table[s] for s in needed]
+    if any(not equation.is_polynomial(*needed) or sp.Poly(equation, *needed).total_degree() > 1 for equation in tied):
+        return difference
+    solutions = list(sp.linsolve(tied, list(needed)))
+    if len(solutions) != 1:
+        return difference
+    found = dict(zip(needed, solutions[0], strict=True))
+    back = {symbol: node for node, symbol in names.items()}
+    return plain.xreplace(found).xreplace(back)
+
+
+def _needed(expression: sp.Expr, table: Mapping[sp.Symbol, sp.Expr]) -> tuple[sp.Symbol, ...]:
+    found: list[sp.Symbol] = []
+    pending = [expression]
+    while pending:
+        for symbol in sorted(pending.pop().free_symbols & set(table), key=str):
+            if symbol not in found:
+                found.append(symbol)
+                pending.append(table[symbol])
+    return tuple(found)
+
+
+def cancelled(expression: sp.Expr) -> sp.Expr:
+    """Cancel as a rational function of parameters and averages."""
+    nodes = sorted(expression.atoms(Average, Fn), key=sp.default_sort_key)
+    outer = [n for n in nodes if not any(n is not m and m.has(n) for m in nodes)]
+    names = {node: sp.Symbol(f"a[{k}]") for k, node in enumerate(outer)}
+    back = {symbol: node for node, symbol in names.items()}
+    numerator, _ = sp.fraction(sp.together(expression.xreplace(names)))
+    numerator = sp.expand(numerator)
+    return sp.S.Zero if numerator == 0 else numerator.xreplace(back)

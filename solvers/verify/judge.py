@@ -1,0 +1,199 @@
+"""From a claim to a verdict: proof first, then numbers.
+
+A difference is only reported when it is far beyond every error at a generic point and survives thirty digits where
+these can be had; agreement needs all of twenty points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import mpmath as mp
+import sympy as sp
+
+from derive.verify.meaning import Claim
+from derive.verify.proof import Proof, prove
+from solvers.verify.boundary import BoundaryTest
+from solvers.verify.evaluate import Numbers
+from solvers.verify.points import GenericPoint, Manifold
+from solvers.verify.precise import DIGITS, PrecisionError
+from solvers.verify.verdict import AGREES, DIFFERS, PROVED, UNDECIDED, Evidence
+
+POINTS, FIRST_LOOK = 20, 3
+FAR = mp.mpf("1e-8")
+"""Relative difference that no error of a float64 point explains."""
+
+EQUAL_DIGITS, ROUGH_DIGITS = 30, 12
+ERRORS = 20  # how many of the stated errors a difference may be
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """verdict, evidence and the lines that explain them."""
+
+    verdict: str
+    evidence: Evidence
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Both sides at one point, with the error of their difference."""
+
+    point: GenericPoint
+    values: Mapping[sp.Symbol, Any]
+    left: Any
+    right: Any
+    error: Any
+    precise: bool
+
+    @property
+    def size(self) -> Any:
+        return max(abs(self.left), abs(self.right))
+
+    @property
+    def difference(self) -> Any:
+        return abs(self.left - self.right)
+
+    @property
+    def far(self) -> bool:
+        """Whether the two sides differ beyond doubt."""
+        return bool(self.difference > FAR * self.size + ERRORS * self.error)
+
+    @property
+    def digits(self) -> float:
+        """Decimal digits in which they agree."""
+        if self.difference == 0:
+            return float(DIGITS)
+        return float(min(-mp.log10(self.difference / self.size), DIGITS))
+
+
+class Judge:
+    """Judges one claim."""
+
+    def __init__(self, claim: Claim) -> None:
+        self.claim = claim
+        self.numbers = Numbers(claim)
+        self.manifold = Manifold(claim, self.numbers)
+
+    def judge(self) -> Judgement:
+        """The verdict on left = right."""
+        with mp.workdps(DIGITS):
+            proof = prove(self.claim)
+            if proof.proved:
+                return Judgement(PROVED, Evidence(), proof_lines(proof))
+            if self.claim.theory.closure == "sampled":
+                return self.undecided("the moments do not close: there are only sampled numbers to compare with")
+            return self._boundary() if self.claim.boundary else self._numerical()
+
+    def undecided(self, *why: str) -> Judgement:
+        return Judgement(UNDECIDED, Evidence(), why)
+
+    def _numerical(self) -> Judgement:
+        points = list(islice(self.manifold.points(), FIRST_LOOK))
+        if not points:
+            return self.undecided("no non-trivial solution was found to compare the sides at")
+        for point in points:
+            rough = self.at(point, precise=False) or self.at(point, precise=True)
+            if rough is None:
+                return self.undecided("a side has no finite value at a generic point")
+            if rough.far:
+                best = self.at(point, precise=True) or rough
+                if best.far:
+                    return Judgement(DIFFERS, evidence_of(best), ("the sides differ at a generic point",))
+        return self._agreement()
+
+    def _boundary(self) -> Judgement:
+        """X must vanish on the boundary and nowhere near it."""
+        test = BoundaryTest(self.claim, self.numbers, self.manifold)
+        try:
+            sites, precise = test.sites(precise=True), True
+        except PrecisionError:
+            sites, precise = test.sites(precise=False), False
+        if not sites:
+            return self.undecided("no boundary was met on any ray at any point")
+        worst = float(DIGITS)
+        for point, values, lam, centre in sites:
+            value, error = test.size(values, lam, precise=precise)
+            off = test.off(values, lam, centre)
+            scale = min(abs(x) for x in off)
+            comparison = Comparison(GenericPoint(point.drawn, point.solved, complex(lam)), values, value, mp.mpf(0),
+                                    error, precise)  # fmt: skip
+            if abs(value) > FAR * max(abs(x) for x in off) + ERRORS * error:
+                return Judgement(DIFFERS, evidence_of(comparison), ("X does not vanish on the boundary",))
+            if not scale > mp.mpf("1e-6"):
+                return Judgement(DIFFERS, evidence_of(comparison), ("X vanishes off the boundary, too",))
+            worst = min(worst, float(-mp.log10(abs(value) / scale)) if value else worst)
+        evidence = evidence_of(comparison, digits=worst, points=len(sites))
+        text = f"not proved: X vanishes to {worst:.0f} digits at {len(sites)} points of the boundary, and not beside it"
+        enough = worst >= (EQUAL_DIGITS - 2 if precise else 9)
+        return Judgement(AGREES if enough else UNDECIDED, evidence, (text,))
+
+    def _agreement(self) -> Judgement:
+        """All of twenty points, as precisely as the averages allow."""
+        found: list[Comparison] = []
+        for point in islice(self.manifold.points(), POINTS):
+            comparison = self.at(point, precise=True) or self.at(point, precise=False)
+            if comparison is None:
+                return self.undecided("a side has no finite value at a generic point")
+            if comparison.far:
+                return Judgement(DIFFERS, evidence_of(comparison), ("the sides differ at a generic point",))
+            found.append(comparison)
+        worst = min(found, key=lambda c: c.digits)
+        return self._weigh(found, worst)
+
+    def _weigh(self, found: list[Comparison], worst: Comparison) -> Judgement:
+        precise = all(c.precise for c in found)
+        evidence = evidence_of(worst, digits=worst.digits, points=len(found))
+        where = f"at {len(found)} random points of the solution manifold"
+        if precise and worst.digits >= EQUAL_DIGITS:
+            return Judgement(AGREES, evidence, (f"not proved: equal to {EQUAL_DIGITS} digits {where} (mpmath)",))
+        within = all(c.difference <= ERRORS * c.error + mp.mpf(10) ** -ROUGH_DIGITS * c.size for c in found)
+        error = max(c.error / c.size if c.size else mp.mpf(0) for c in found)
+        if not precise and within and error < mp.mpf(10) ** (2 - ROUGH_DIGITS):
+            text = f"not proved: equal to {worst.digits:.0f} digits {where}, averages in float64"
+            return Judgement(AGREES, evidence, (f"{text} (stated error {float(error):.1e})",))
+        return Judgement(UNDECIDED, evidence, (f"the sides agree to {worst.digits:.0f} digits only {where}",))
+
+    def at(self, point: GenericPoint, *, precise: bool) -> Comparison | None:
+        """Both sides at a point; None where they are not finite, or not to be had precisely."""
+        try:
+            values = self.manifold.precise(point) if precise else self.manifold.rough(point)
+            evaluate = self.numbers.precise if precise else self.numbers.rough
+            left, left_error = evaluate(self.claim.left, values, point.lam)
+            right, right_error = evaluate(self.claim.right, values, point.lam)
+        except (PrecisionError, KeyError, ZeroDivisionError, ValueError):
+            return None
+        if not (mp.isfinite(left) and mp.isfinite(right)):
+            return None
+        carried = 0 if precise else self.manifold.relative_error(point) * max(abs(left), abs(right))
+        return Comparison(point, values, left, right, left_error + right_error + carried, precise)
+
+
+def proof_lines(proof: Proof) -> tuple[str, ...]:
+    """One line for each step."""
+    return tuple(f"{step.rule}: {step.after} ({step.why})" for step in proof.steps)
+
+
+def evidence_of(comparison: Comparison, digits: float | None = None, points: int = 0) -> Evidence:
+    """The point and the values of a comparison, as JSON numbers."""
+    point = {str(s): float(mp.re(v)) for s, v in sorted(comparison.values.items(), key=lambda item: str(item[0]))}
+    ratio = comparison.left / comparison.right if comparison.right != 0 else None
+    return Evidence(
+        point=point | ({"re lam": comparison.point.lam.real, "im lam": comparison.point.lam.imag}),
+        left=_plain(comparison.left),
+        right=_plain(comparison.right),
+        ratio=None if ratio is None else _plain(ratio),
+        digits=digits,
+        points=points,
+    )
+
+
+def _plain(value: Any) -> Any:
+    number = complex(value)
+    if abs(number.imag) <= 1e-25 * abs(number):
+        return number.real
+    return [number.real, number.imag]
