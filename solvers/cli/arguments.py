@@ -47,6 +47,14 @@ def parser() -> argparse.ArgumentParser:
         own = _parameters(_ansatz(_cell(command(name, text))))
         _networks(own, 1000)
         _budget(_json(_tolerance(own) if name == "check" else own))
+    verify = _ansatz(_cell(command("verify", "check a hand formula against the theory")))
+    verify.add_argument("formula", metavar="FORMULA", nargs="?", help="left = right")
+    verify.add_argument("--file", metavar="FILE", help="check every line of a file instead")
+    verify.add_argument("--latex", action="store_true", help="formulas are LaTeX")
+    verify.add_argument(
+        "--where", metavar="NAME=VALUE", action="append", default=[], help="fix a parameter (all others stay free)"
+    )
+    _budget(_json(verify))
     export = _ansatz(_cell(command("export", "write the equations as one standalone NumPy file")))
     export.add_argument("-o", "--output", metavar="FILE.py", required=True, help="the file to write")
     _budget(export)

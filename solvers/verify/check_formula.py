@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
 
@@ -14,6 +15,7 @@ from derive.pipeline import derive_theory
 from derive.theory import Theory
 from derive.verify.grammar import read_formula
 from derive.verify.meaning import read_claim
+from solvers.verify.diagnose import Diagnosis, holds_when
 from solvers.verify.judge import Judge
 from solvers.verify.verdict import DIFFERS, Checked
 
@@ -58,8 +60,11 @@ def verify(
     fixed = _fixed(theory, where or {})
     claim = read_claim(read_formula(formula), theory, fixed)
     judgement = Judge(claim).judge()
-    name = theory.site.cell.name
-    return Checked(name, theory.ansatz, formula, judgement.verdict, judgement.lines, judgement.evidence)
+    evidence = judgement.evidence
+    if judgement.verdict == DIFFERS and not claim.boundary:
+        missing = Diagnosis(claim).missing()
+        evidence = replace(evidence, missing=missing, holds_when=holds_when(claim))
+    return Checked(theory.site.cell.name, theory.ansatz, formula, judgement.verdict, judgement.lines, evidence)
 
 
 def _fixed(theory: Theory, where: Mapping[str, object]) -> dict[str, sp.Rational]:

@@ -6,14 +6,17 @@ these can be had; agreement needs all of twenty points.
 
 from __future__ import annotations
 
+import re
+
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
 import mpmath as mp
 import sympy as sp
 
+from derive.stability.spectrum import LAM, LAM_CONJ
 from derive.verify.meaning import Claim
 from derive.verify.proof import Proof, prove
 from solvers.verify.boundary import BoundaryTest
@@ -27,6 +30,7 @@ FAR = mp.mpf("1e-8")
 """Relative difference that no error of a float64 point explains."""
 
 EQUAL_DIGITS, ROUGH_DIGITS = 30, 12
+HELPERS = ("shared[", "constant[")  # unknowns that no reader has named
 ERRORS = 20  # how many of the stated errors a difference may be
 
 
@@ -49,6 +53,7 @@ class Comparison:
     right: Any
     error: Any
     precise: bool
+    spectral: Mapping[str, float] = field(default_factory=dict)  # lambda, where the formula has it
 
     @property
     def size(self) -> Any:
@@ -120,8 +125,8 @@ class Judge:
             value, error = test.size(values, lam, precise=precise)
             off = test.off(values, lam, centre)
             scale = min(abs(x) for x in off)
-            comparison = Comparison(GenericPoint(point.drawn, point.solved, complex(lam)), values, value, mp.mpf(0),
-                                    error, precise)  # fmt: skip
+            spectral = self._spectral(complex(lam))
+            comparison = Comparison(point, values, value, mp.mpf(0), error, precise, spectral)
             if abs(value) > FAR * max(abs(x) for x in off) + ERRORS * error:
                 return Judgement(DIFFERS, evidence_of(comparison), ("X does not vanish on the boundary",))
             if not scale > mp.mpf("1e-6"):
@@ -170,7 +175,14 @@ class Judge:
         if not (mp.isfinite(left) and mp.isfinite(right)):
             return None
         carried = 0 if precise else self.manifold.relative_error(point) * max(abs(left), abs(right))
-        return Comparison(point, values, left, right, left_error + right_error + carried, precise)
+        error = left_error + right_error + carried
+        return Comparison(point, values, left, right, error, precise, self._spectral(point.lam))
+
+    def _spectral(self, lam: complex) -> dict[str, float]:
+        """lambda by name, if the formula has it."""
+        if not (self.claim.boundary or self.claim.left.has(LAM, LAM_CONJ) or self.claim.right.has(LAM, LAM_CONJ)):
+            return {}
+        return {"re(lam)": lam.real, "im(lam)": lam.imag}
 
 
 def proof_lines(proof: Proof) -> tuple[str, ...]:
@@ -180,16 +192,23 @@ def proof_lines(proof: Proof) -> tuple[str, ...]:
 
 def evidence_of(comparison: Comparison, digits: float | None = None, points: int = 0) -> Evidence:
     """The point and the values of a comparison, as JSON numbers."""
-    point = {str(s): float(mp.re(v)) for s, v in sorted(comparison.values.items(), key=lambda item: str(item[0]))}
+    values = {str(s): float(mp.re(v)) for s, v in comparison.values.items() if not str(s).startswith(HELPERS)}
+    point = {shown_name(name): value for name, value in sorted(values.items())}
     ratio = comparison.left / comparison.right if comparison.right != 0 else None
     return Evidence(
-        point=point | ({"re lam": comparison.point.lam.real, "im lam": comparison.point.lam.imag}),
+        point=point | comparison.spectral,
         left=_plain(comparison.left),
         right=_plain(comparison.right),
         ratio=None if ratio is None else _plain(ratio),
         digits=digits,
         points=points,
     )
+
+
+def shown_name(symbol: str) -> str:
+    """``Q[h]`` for the moment E[h**2], any other name as it is."""
+    match = re.fullmatch(r"E\[(\w+)\*\*2\]", symbol)
+    return f"Q[{match.group(1)}]" if match else symbol
 
 
 def _plain(value: Any) -> Any:
