@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from derive.gaussian.average import Law
+from derive.gaussian.law import Law
 
 
 @dataclass(frozen=True)
