@@ -19,8 +19,11 @@ from derive.gaussian.forms import Reduced, reduce_forms
 from derive.theory import law_symbols
 from solvers.budget import check_budget
 from solvers.codegen.emit import broadcast_rows, compile_function
+from solvers.codegen.mehler import MehlerAverage
 from solvers.codegen.quadrature import Hint, gaussian_average
 from solvers.codegen.sampling import normal_points
+from solvers.factor_pair import FactorPair
+from solvers.form_law import FormLaw
 from solvers.gaussian_geometry import Geometry, regressed_spread
 from solvers.parity import ParityRule
 from solvers.rough_pair import RoughPair, is_rough
@@ -35,6 +38,9 @@ LOG2_COARSE = 12
 
 ATTAINABLE = {0: 0.0, 1: 1e-13, 2: 1e-12, 3: 1e-11, 4: 1e-8}
 """Relative accuracy that is worth asking for, by number of directions; what is reached is always reported."""
+
+SERIES_RTOL = 1e-12
+"""The same for Mehler series, which need directions of one factor only."""
 
 EVALUATIONS = {4: 2e7, 5: 1e6, 6: 1e6}
 """Nodes an average may use, by number of directions, where that is fewer than the quadrature's own limit."""
@@ -82,18 +88,12 @@ class CompiledAverage:
         self._compile(self.count)
         alone = self.count == 1 and not self.implicit and not self.extra
         self._pair = RoughPair.of(self.reduced, self.parameters, law) if alone and self.rough else None
-        self._parity = ParityRule(integrands[0], self._gaussians, law.functions) if alone else None
+        self._factors = FactorPair.of(integrands[0], self.parameters, law) if alone and not self.rough else None
+        self._parity = ParityRule(integrands[0], self._law.symbols, law.functions) if alone else None
 
     def _compile(self, count: int) -> None:
         functions, reduced = self.law.functions, self.reduced
-        self._gaussians = tuple(
-            sorted({s for form in self._base_forms() for s in form.coefficients}, key=str)
-        )
-        moments: list[sp.Expr] = [self.law.mean_of(s) for s in self._gaussians]
-        moments += [self.law.covariance(s, t) for s in self._gaussians for t in self._gaussians]
-        self._moments = compile_function(self.parameters, moments, functions)
-        rows = [form.coefficients.get(s, sp.S.Zero) for form in self._base_forms() for s in self._gaussians]
-        self._rows = compile_function(self.parameters, rows, functions)
+        self._law = FormLaw(self._base_forms(), self.parameters, self.law)
         free = tuple(form.symbol for form in reduced.free)
         self._factor = next((k for k, s in enumerate(free) if _only_a_factor(reduced, s)), None)
         whole = tuple(form.symbol for form in reduced.conditional)
@@ -121,20 +121,9 @@ class CompiledAverage:
             self._last = key, self.geometry(values)
         return self._last[1]
 
-    def _gaussian_law(self, values: Values) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and covariance of the Gaussian symbols."""
-        size = len(self._gaussians)
-        moments = np.array([float(x) for x in self._moments(*(values[p] for p in self.parameters))])
-        return moments[:size], moments[size:].reshape(size, size)
-
     def geometry(self, values: Values) -> tuple[Geometry, np.ndarray, np.ndarray]:
         """Means and spreads of the free forms; means and covariance of the inner forms of conditional ones."""
-        given = [values[p] for p in self.parameters]
-        size, count = len(self._gaussians), len(self._base_forms())
-        own_mean, own_covariance = self._gaussian_law(values)
-        rows = np.array([float(x) for x in self._rows(*given)]).reshape(count, size)
-        mean = rows @ own_mean
-        covariance = rows @ own_covariance @ rows.T
+        mean, covariance = self._law.of_forms(values)
         free = len(self.reduced.free)
         conditional = len(self._parts) if np.any(np.diag(covariance)[free:] > 0) else 0
         spread = regressed_spread(covariance[:free, :free], self._factor)
@@ -148,7 +137,7 @@ class CompiledAverage:
         check_budget()
         if self.divergent:
             return np.full(self.count, np.nan), np.full(self.count, np.inf)
-        if self._parity is not None and self._parity.vanishes(*self._gaussian_law(values)):
+        if self._parity is not None and self._parity.vanishes(*self._law.of_symbols(values)):
             return np.zeros(1), np.zeros(1)
         shape, _, _ = self._geometry(values)
 
@@ -163,11 +152,23 @@ class CompiledAverage:
         hints = self._hints(values, shape) if shape.dimension == 1 else None
         with np.errstate(all="ignore"):
             attainable, limit = self._effort(rtol, shape.dimension)
-            floor = CANCELLATION * attainable * self._typical_size(integrand, shape.dimension)
+            size = CANCELLATION * self._typical_size(integrand, shape.dimension)
+            series = self._series(values, shape, rtol, size)
+            if series is not None and series.converged:
+                return np.array([series.value]), np.array([series.error])
             result = gaussian_average(
-                integrand, shape.dimension, rtol=attainable, atol=floor, hints=hints, max_evaluations=limit
+                integrand, shape.dimension, rtol=attainable, atol=attainable * size, hints=hints, max_evaluations=limit
             )
+        if series is not None and series.error < result.error[0]:
+            return np.array([series.value]), np.array([series.error])
         return result.value, result.error
+
+    def _series(self, values: Values, shape: Geometry, rtol: float, size: float) -> MehlerAverage | None:
+        """The Mehler series, where the integrand is a product of two factors and quadrature of it all would be dear."""
+        if self._factors is None or shape.dimension < 2:
+            return None
+        wanted = max(0.1 * rtol, SERIES_RTOL)
+        return self._factors.evaluate(values, shape.dimension, wanted, wanted * size)
 
     def _effort(self, rtol: float, dimension: int) -> tuple[float, float]:
         """Relative accuracy to ask for and nodes to spend, by directions and smoothness."""

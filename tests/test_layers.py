@@ -31,6 +31,8 @@ SYMPY_IN_SOLVERS = {
     "solvers.codegen.lower",
     "solvers.equations",
     "solvers.export",
+    "solvers.factor_pair",
+    "solvers.form_law",
     "solvers.gaussian_geometry",
     "solvers.mean_field_draw",
     "solvers.parity",

@@ -40,6 +40,16 @@ class AxisRule(Protocol):
     def extended(self, radius: float) -> AxisRule:
         """The same rule reaching out to a larger radius."""
 
+    def spaced(self, limit: float, core: float) -> AxisRule:
+        """The same rule or a finer one, with neighbouring nodes no further apart than ``limit`` in abs(xi) <= core."""
+
+
+def largest_gap(rule: AxisRule, core: float) -> float:
+    """Largest distance between neighbouring nodes with abs(xi) <= core."""
+    nodes = rule.nodes
+    inside = np.minimum(np.abs(nodes[1:]), np.abs(nodes[:-1])) <= core
+    return float(np.max(np.diff(nodes)[inside], initial=0.0))
+
 
 @dataclass(frozen=True)
 class SinhRule:
@@ -113,6 +123,10 @@ class SinhRule:
     def extended(self, radius: float) -> SinhRule:
         return replace(self, radius=radius)
 
+    def spaced(self, limit: float, core: float) -> SinhRule:
+        gap = largest_gap(self, core)
+        return replace(self, step=self.step * min(1.0, limit / gap), expected=np.inf) if gap > limit else self
+
 
 @dataclass(frozen=True)
 class PanelRule:
@@ -149,6 +163,13 @@ class PanelRule:
     def extended(self, radius: float) -> PanelRule:
         inside = [edge for edge in self.edges if abs(edge) < radius - 0.5]
         return PanelRule((-radius, *inside, radius))
+
+    def spaced(self, limit: float, core: float) -> PanelRule:
+        rule = self
+        while largest_gap(rule, core) > limit:
+            edges = np.asarray(rule.edges)
+            rule = PanelRule(tuple(np.sort(np.concatenate([edges, 0.5 * (edges[1:] + edges[:-1])])).tolist()))
+        return rule
 
 
 def graded_panels(centres: list[tuple[float, float]], radius: float) -> PanelRule:
