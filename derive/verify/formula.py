@@ -87,6 +87,16 @@ class Slope:
 
 
 @dataclass(frozen=True)
+class SlopeAt:
+    r"""The derivative of a function at a given argument: ``\phi'(\sqrt{q} z)``; only LaTeX writes it."""
+
+    function: str
+    order: int
+    operand: Node
+    span: Span = field(default=(0, 1), compare=False, repr=False)
+
+
+@dataclass(frozen=True)
 class Negate:
     """Unary minus."""
 
@@ -113,7 +123,7 @@ class Call:
     span: Span = field(default=(0, 1), compare=False, repr=False)
 
 
-Node = Union[Number, Name, Indexed, Mean, GaussianIntegral, Slope, Negate, Binary, Call]
+Node = Union[Number, Name, Indexed, Mean, GaussianIntegral, Slope, SlopeAt, Negate, Binary, Call]
 
 
 @dataclass(frozen=True)
@@ -129,6 +139,8 @@ def children(node: Node) -> tuple[Node, ...]:
     """The direct sub-expressions, left to right."""
     match node:
         case Negate(operand=inner) | Mean(operand=inner) | Call(operand=inner) | GaussianIntegral(operand=inner):
+            return (inner,)
+        case SlopeAt(operand=inner):
             return (inner,)
         case Binary(left=left, right=right):
             return (left, right)

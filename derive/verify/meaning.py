@@ -33,6 +33,7 @@ from derive.verify.formula import (
     Node,
     Number,
     Slope,
+    SlopeAt,
     Span,
 )
 
@@ -140,7 +141,7 @@ class _Reader:
             case Indexed():
                 return self.indexed(node)
             case Mean(operand=operand):
-                return self.mean(operand)
+                return self.average(self.inside(operand))
             case GaussianIntegral():
                 return self.integral(node)
             case Slope(span=span):
@@ -253,9 +254,6 @@ class _Reader:
         return self.site.fields[k].gain ** 2 * average(T * conjugate(T), self.law)
 
     # Averages ------------------------------------------------------------------------------------------------------
-
-    def mean(self, operand: Node) -> sp.Expr:
-        return self.average(self.inside(operand))
 
     def average(self, integrand: sp.Expr) -> sp.Expr:
         """E over one site, with states eliminated (static) or their moments named (untied)."""
@@ -375,6 +373,8 @@ class _Reader:
                 return self.binary(op, recur(left), recur(right), span)
             case Call(function=function, operand=inner, span=span):
                 return self.call(function, recur(inner), span)
+            case SlopeAt(function=function, order=order, operand=inner):
+                return Fn(function, order, recur(inner))
         raise TypeError(f"not a node: {node!r}")
 
     def binary(self, op: str, left: sp.Expr, right: sp.Expr, span: Span) -> sp.Expr:
