@@ -2,7 +2,7 @@
 
     cell = load("my-cell.toml")            # or a shipped cell by name; parse_cell(text) for text
     theory = mean_field(cell, "static")    # or "untied": closed equations, spectrum, numbered steps
-    print(derivation_text(theory))         # or document(theory): a complete LaTeX file
+    print(derivation_text(theory))         # or document, markdown, html: complete files
 
 One flow: cell file -> Cell -> SiteForm -> Theory.  Numbers come from the package ``solvers``.
 Reading and showing cells needs the standard library only; SymPy is imported when something is derived.
@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from derive.pipeline import derive_theory as mean_field
     from derive.site import SiteForm, site_form
     from derive.theory import Theory
+    from derive.write.html import html
     from derive.write.latex import document
+    from derive.write.markdown import markdown
     from derive.write.text import derivation_text
 
 __all__ = [
-    "Cell", "CellError", "GatefieldError", "SiteForm", "Theory", "derivation_text", "document", "load", "mean_field",
-    "parse_cell", "shipped", "shipped_text", "site_form",
+    "Cell", "CellError", "GatefieldError", "SiteForm", "Theory", "derivation_text", "document", "html", "load",
+    "markdown", "mean_field", "parse_cell", "shipped", "shipped_text", "site_form",
 ]  # fmt: skip
 
 _LATER = {
@@ -33,6 +35,8 @@ _LATER = {
     "Theory": ("derive.theory", "Theory"),
     "derivation_text": ("derive.write.text", "derivation_text"),
     "document": ("derive.write.latex", "document"),
+    "html": ("derive.write.html", "html"),
+    "markdown": ("derive.write.markdown", "markdown"),
     "mean_field": ("derive.pipeline", "derive_theory"),
     "site_form": ("derive.site", "site_form"),
 }

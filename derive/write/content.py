@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from derive.write.derivation_section import closing_blocks, propagation_blocks, sampled_blocks, step_blocks
 from derive.write.model_section import ansatz_blocks, model_blocks, site_blocks
-from derive.write.presenter import Block, Presenter
+from derive.write.presenter import Block, Display, Heading, Presenter
 from derive.write.spectrum_section import spectrum_blocks
 
 
 def blocks(show: Presenter) -> Iterator[Block]:
-    """Model, ansatz, site form, derivation, what follows from it, notes."""
+    """Model, ansatz, site form, derivation, what follows from it, notes; headings and equations numbered."""
+    yield from _numbered(_unnumbered(show))
+
+
+def _unnumbered(show: Presenter) -> Iterator[Block]:
     yield from model_blocks(show)
     yield from ansatz_blocks(show)
     yield from site_blocks(show)
@@ -20,3 +25,22 @@ def blocks(show: Presenter) -> Iterator[Block]:
     yield from propagation_blocks(show)
     yield from spectrum_blocks(show)
     yield from closing_blocks(show)
+
+
+def _numbered(items: Iterable[Block]) -> Iterator[Block]:
+    """Sections 1, 2, ..., steps 3.1, 3.2, ... and equations (1), (2), ..., as LaTeX counts them."""
+    section = step = 0
+    equation = 1
+    for item in items:
+        match item:
+            case Heading(level=1):
+                section, step = section + 1, 0
+                yield replace(item, number=str(section))
+            case Heading():
+                step += 1
+                yield replace(item, number=f"{section}.{step}")
+            case Display(numbered=True):
+                yield replace(item, first=equation)
+                equation += len(item.rows)
+            case _:
+                yield item

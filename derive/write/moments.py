@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import sympy as sp
 
 from derive.elementary import BUILTINS, Fn
+from derive.write.nodes import Named
 
 _TOKEN = re.compile(r"\s*(\*\*|[-+*/()]|[^\W\d]\w*(?:\[(?:[^\[\]]|\[[^\[\]]*\])*\])?(?:\^b)?'*|\d+(?:\.\d+)?)")
 
@@ -33,6 +34,25 @@ def read_integrand(text: str, known: Mapping[str, sp.Symbol]) -> sp.Expr | None:
     except (IndexError, ValueError, ZeroDivisionError):
         return None
     return value if reader.at_end() else None
+
+
+def square_base(integrand: sp.Expr, states: tuple[str, ...], *, every: bool) -> sp.Expr | None:
+    """f where the integrand is f^2 and f is a state, or with ``every`` anything that has a name; None otherwise."""
+    if not isinstance(integrand, sp.Pow) or integrand.exp != 2:
+        return None
+    base = integrand.base
+    if isinstance(base, (sp.Symbol, Named)) and base.name in states and not getattr(base, "primes", 0):
+        return base
+    named = isinstance(base, Named) or (isinstance(base, Fn) and isinstance(base.argument, (sp.Symbol, Named)))
+    return base if every and named else None
+
+
+def overlap_of(integrand: sp.Expr, states: tuple[str, ...]) -> sp.Expr | None:
+    """The state whose values in two replicas the integrand multiplies; None for anything else."""
+    if not isinstance(integrand, sp.Mul) or len(integrand.args) != 2:
+        return None
+    names = {getattr(factor, "name", ""): factor for factor in integrand.args if isinstance(factor, sp.Symbol)}
+    return next((names[state] for state in states if {state, f"{state}^b"} == set(names)), None)
 
 
 def _tokens(text: str) -> list[str] | None:

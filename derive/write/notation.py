@@ -14,16 +14,20 @@ from derive.elementary import BUILTINS
 from derive.write.box import ATOM, POWER, Box
 from derive.write.identifiers import identifier_latex, identifier_unicode, prose_latex
 from derive.write.nodes import Named
+from derive.write.preset import Preset, Symbols
 
 _SIMPLE = re.compile(r"(?:\\[A-Za-z]+|[A-Za-z])(?:_(?:\\[A-Za-z]+|\w|\{[^{}^']*\}))?")
 _INTERNAL = re.compile(r"(.*?)\[(.*)\](\^b)?", re.DOTALL)
 _SPECTRAL = (r"\lambda", r"\zeta", r"\varpi", r"\Lambda")
 _SPECTRAL_TEXT = ("λ", "ζ", "ϖ", "Λ")
+"""Letters of the spectral parameter where a cell uses the notation's own."""
 
 
 class Notation(Protocol):
     """What a medium calls things."""
 
+    @property
+    def symbols(self) -> Symbols: ...
     @property
     def moments(self) -> Mapping[str, sp.Expr]: ...
 
@@ -33,6 +37,7 @@ class Notation(Protocol):
     def flow(self, state: str) -> Box: ...
     def spectral(self) -> str: ...
     def entry(self, head: str, row: tuple[str, ...], column: tuple[str, ...]) -> Box: ...
+    def titled(self, pattern: str, base: Box | None) -> Box: ...
 
 
 def declared_names(cell: Cell) -> tuple[str, ...]:
@@ -53,6 +58,7 @@ class LatexNotation:
 
     table: Mapping[str, str]
     moments: Mapping[str, sp.Expr]
+    symbols: Symbols
 
     def name(self, identifier: str, primes: int = 0, replica: int = 0) -> Box:
         """A declared name, with primes, and a tilde in replica b."""
@@ -78,14 +84,16 @@ class LatexNotation:
     def spectral(self) -> str:
         """The letter of the spectral parameter: the first that the cell does not use."""
         used = {self.name(identifier).text for identifier in self.table}
-        return next((letter for letter in _SPECTRAL if letter not in used), _SPECTRAL[-1])
+        letters = (self.symbols.spectral, *_SPECTRAL)
+        return next((letter for letter in letters if letter not in used), letters[-1])
 
     def symbol(self, symbol: sp.Symbol) -> Box:
         """Any symbol of a theory that is not a moment."""
         if symbol.name == "lam[]":
             return Box(self.spectral(), 1)
         if symbol.name == "conj(lam)[]":
-            return Box(rf"\bar{{{self.spectral()}}}", 1)
+            shown = self.symbols.conjugate.replace("@", self.spectral())
+            return Box(shown, 1, POWER if "^" in shown else ATOM)
         found = parts_of(symbol.name)
         if found is None:
             plain = symbol.name.removesuffix("^b")
@@ -93,16 +101,15 @@ class LatexNotation:
         head, inner, replica = found
         if head == "d":
             return Box(r"\delta " + self._perturbed(inner, replica), 2.5, POWER - 1)
-        letter = {"q": "q", "u": "u", "c": "c", "C": "C", "T": "T", "Delta": r"\Delta"}.get(head)
-        if head == "Deltaab":
-            letter, replica = r"\Delta", True
-        letter = letter or identifier_latex(head or "_")
+        letter = self.symbols.letters.get(head) or identifier_latex(head or "_")
+        replica = replica or head == "Deltaab"
         if head == "T" and inner.count(",") == 1:
             row, column = inner.split(",")
             return self.entry(head, (row,), (column,))
         script = self._script(inner)
         body = _tilde(letter) if replica else letter
-        return Box(f"{body}_{{{script}}}", 1 + 0.7 * visible_width(script))
+        strength = POWER if "^" in letter else ATOM
+        return Box(f"{body}_{{{script}}}", visible_width(letter) + 0.7 * visible_width(script), strength)
 
     def _perturbed(self, inner: str, replica: bool) -> str:
         symbol = sp.Symbol(inner + ("^b" if replica else ""), real=True)
@@ -119,7 +126,14 @@ class LatexNotation:
         """An entry of a matrix whose rows and columns are fields, or pairs of fields."""
         scripts = [r"\,".join(self.field(name) for name in dict.fromkeys(index)) for index in (row, column)]
         script = (";\\," if len(row) > 1 else r"\,").join(scripts)
-        return Box(f"{head}_{{{script}}}", 1 + 0.7 * visible_width(script))
+        letter = self.symbols.letters.get(head, head)
+        return Box(f"{letter}_{{{script}}}", visible_width(letter) + 0.7 * visible_width(script))
+
+    def titled(self, pattern: str, base: Box | None) -> Box:
+        """A name made from a pattern, about ``base``: in place of @, or as an index."""
+        inner = base.flat().text if base is not None else ""
+        text = pattern.replace("@", inner) if "@" in pattern or base is None else f"{pattern}_{{{inner}}}"
+        return Box(text, visible_width(text), POWER if "^" in pattern else ATOM)
 
     def field(self, name: str) -> str:
         """A field's matrix, numbered from its second product on."""
@@ -136,6 +150,7 @@ class TextNotation:
 
     table: Mapping[str, str]
     moments: Mapping[str, sp.Expr]
+    symbols: Symbols
 
     def name(self, identifier: str, primes: int = 0, replica: int = 0) -> Box:
         """A declared name, with primes, and a tilde in replica b."""
@@ -153,14 +168,15 @@ class TextNotation:
     def spectral(self) -> str:
         """The letter of the spectral parameter: the first that the cell does not use."""
         used = set(self.table.values())
-        return next((letter for letter in _SPECTRAL_TEXT if letter not in used), _SPECTRAL_TEXT[-1])
+        letters = (self.symbols.spectral, *_SPECTRAL_TEXT)
+        return next((letter for letter in letters if letter not in used), letters[-1])
 
     def symbol(self, symbol: sp.Symbol) -> Box:
         """Any symbol of a theory that is not a moment."""
         if symbol.name == "lam[]":
             return _plain(self.spectral())
         if symbol.name == "conj(lam)[]":
-            return _plain(self.spectral() + "*")
+            return _plain(self.symbols.conjugate.replace("@", self.spectral()))
         found = parts_of(symbol.name)
         if found is None:
             plain = symbol.name.removesuffix("^b")
@@ -169,9 +185,7 @@ class TextNotation:
         if head == "d":
             shown = self.symbol(sp.Symbol(inner + ("^b" if replica else ""), real=True)).text
             return Box("δ" + shown, len(shown) + 1, POWER - 1)
-        if head == "Deltaab":
-            head, replica = "Delta", True
-        letter = {"Delta": "Δ"}.get(head, head)
+        letter, replica = self.symbols.letters.get(head, head), replica or head == "Deltaab"
         names = [self.field(item) for item in inner.split(",")]
         if head != "T" and len(names) == 2 and names[0] == names[1]:
             names = names[:1]
@@ -180,7 +194,13 @@ class TextNotation:
     def entry(self, head: str, row: tuple[str, ...], column: tuple[str, ...]) -> Box:
         """An entry of a matrix whose rows and columns are fields, or pairs of fields."""
         indices = [" ".join(self.field(name) for name in dict.fromkeys(index)) for index in (row, column)]
-        return _plain(f"{head}[{('; ' if len(row) > 1 else ',').join(indices)}]")
+        letter = self.symbols.letters.get(head, head)
+        return _plain(f"{letter}[{('; ' if len(row) > 1 else ',').join(indices)}]")
+
+    def titled(self, pattern: str, base: Box | None) -> Box:
+        """A name made from a pattern, about ``base``: in place of @, or as an index."""
+        inner = base.flat().text if base is not None else ""
+        return _plain(pattern.replace("@", inner) if "@" in pattern or base is None else f"{pattern}[{inner}]")
 
     def field(self, name: str) -> str:
         """A field by its matrix, as the cell format calls it."""
@@ -188,7 +208,7 @@ class TextNotation:
         return self.name(weight).text + dot + number
 
 
-def latex_notation(cell: Cell, moments: Mapping[str, sp.Expr] | None = None) -> LatexNotation:
+def latex_notation(cell: Cell, preset: Preset, moments: Mapping[str, sp.Expr] | None = None) -> LatexNotation:
     """The cell's own LaTeX where it is given, else from the identifiers; no two names print alike."""
     table: dict[str, str] = {}
     taken: set[str] = set()
@@ -199,16 +219,16 @@ def latex_notation(cell: Cell, moments: Mapping[str, sp.Expr] | None = None) -> 
             text = rf"\mathtt{{{prose_latex(name)}}}"
         table[name] = text
         taken.add(text)
-    return LatexNotation(table, moments or {})
+    return LatexNotation(table, moments or {}, preset.latex)
 
 
-def text_notation(cell: Cell, moments: Mapping[str, sp.Expr] | None = None) -> TextNotation:
+def text_notation(cell: Cell, preset: Preset, moments: Mapping[str, sp.Expr] | None = None) -> TextNotation:
     """Unicode from the identifiers; no two names print alike."""
     table: dict[str, str] = {}
     for name in declared_names(cell):
         shown = identifier_unicode(name)
         table[name] = name if shown in table.values() else shown
-    return TextNotation(table, moments or {})
+    return TextNotation(table, moments or {}, preset.text)
 
 
 def named(notation: Notation, node: Named) -> Box:
@@ -217,7 +237,10 @@ def named(notation: Notation, node: Named) -> Box:
 
 
 _SPELLED = frozenset(("tanh", "exp", "log", "sin", "cos", "arctan"))
-_INVISIBLE = frozenset(("operatorname", "mathrm", "mathtt", "text", "tilde", "left", "right", "bigl", "bigr", "frac"))
+_INVISIBLE = frozenset((
+    "operatorname", "mathrm", "mathtt", "mathcal", "mathbb", "text", "tilde", "bar", "left", "right", "bigl", "bigr",
+    "Bigl", "Bigr", "frac", "quad",
+))  # fmt: skip
 
 
 def visible_width(latex: str) -> float:
@@ -235,11 +258,9 @@ def _plain(text: str) -> Box:
 
 
 def _tilde(text: str) -> str:
-    """A tilde over the letter, not over its subscript."""
-    base, script, rest = text.partition("_")
-    if "{" in base or "^" in text:
-        return rf"\tilde{{{text}}}"
-    return rf"\tilde{{{base}}}{script}{rest}"
+    """A tilde over the letter, not over its scripts."""
+    match = re.fullmatch(r"(\\?[A-Za-z]+)((?:[_^].*)?)", text, re.DOTALL)
+    return rf"\tilde{{{match[1]}}}{match[2]}" if match else rf"\tilde{{{text}}}"
 
 
 def _primed(text: str, order: int) -> str:

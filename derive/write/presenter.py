@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Union
 
@@ -12,12 +12,14 @@ from derive.stability.spectrum import LAM, LAM_CONJ
 from derive.theory import Theory
 from derive.write.box import Box
 from derive.write.collect import collect
+from derive.write.medium import LatexMedium, Medium, TextMedium, set_prose
 from derive.write.modulus import Conjugation
 from derive.write.moments import read_integrand, split_moment
 from derive.write.naming import Names, names_of, site_names
 from derive.write.nodes import Named
 from derive.write.notation import LatexNotation, TextNotation, latex_notation, text_notation
-from derive.write.prose import LatexMedium, Medium, TextMedium, set_prose, with_formulas
+from derive.write.preset import DEFAULT, load_notation
+from derive.write.prose import with_formulas
 from derive.write.style import LatexStyle, Style, TextStyle
 from derive.write.tree import TreeSetter
 from derive.write.typeset import Typesetter
@@ -25,10 +27,11 @@ from derive.write.typeset import Typesetter
 
 @dataclass(frozen=True)
 class Heading:
-    """A section, or a numbered step inside one."""
+    """A section (level 1), or a step inside one (level 2); ``number`` is its place, such as 3.2."""
 
     text: str
     level: int = 1
+    number: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,10 +53,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Display:
-    """Equations under each other; numbered ones can be referred to."""
+    """Equations under each other; numbered ones can be referred to, ``first`` is the number of the first row."""
 
     rows: tuple[Row, ...]
     numbered: bool = True
+    first: int = 0
+
+    def tags(self) -> tuple[str, ...]:
+        """The number of each row, empty where it has none."""
+        return tuple(str(self.first + place) if self.numbered else "" for place in range(len(self.rows)))
 
 
 Block = Union[Heading, Paragraph, Display]
@@ -66,7 +74,8 @@ class Presenter:
         self.theory, self.style, self.notation, self.medium = theory, style, notation, medium
         self.conjugation = Conjugation(LAM, LAM_CONJ)
         self.names, self.site_names = names_of(theory), site_names(theory)
-        self.typesetter = Typesetter(style, notation, frozenset(theory.site.parameters))
+        states = tuple(theory.site.cell.states)
+        self.typesetter = Typesetter(style, notation, frozenset(theory.site.parameters), states)
         self.tree = TreeSetter(theory.site.cell, style, notation)
 
     def show(self, expression: sp.Basic, without: Iterable[Named] = (), names: Names | None = None) -> Box:
@@ -99,16 +108,20 @@ class Presenter:
         return self.theory.site.fields[number].name
 
 
-def latex_presenter(theory: Theory) -> Presenter:
-    """For LaTeX."""
-    notation = latex_notation(theory.site.cell, moments_of(theory))
-    return Presenter(theory, LatexStyle(), notation, LatexMedium(notation))
+def latex_presenter(
+    theory: Theory, notation: str = DEFAULT, medium: Callable[[LatexNotation], Medium] = LatexMedium
+) -> Presenter:
+    """For media whose formulas are written in LaTeX."""
+    preset = load_notation(notation)
+    names = latex_notation(theory.site.cell, preset, moments_of(theory))
+    return Presenter(theory, LatexStyle(preset.latex), names, medium(names))
 
 
-def text_presenter(theory: Theory) -> Presenter:
+def text_presenter(theory: Theory, notation: str = DEFAULT) -> Presenter:
     """For a terminal."""
-    notation = text_notation(theory.site.cell, moments_of(theory))
-    return Presenter(theory, TextStyle(), notation, TextMedium(notation))
+    preset = load_notation(notation)
+    names = text_notation(theory.site.cell, preset, moments_of(theory))
+    return Presenter(theory, TextStyle(preset.text), names, TextMedium(names))
 
 
 def moments_of(theory: Theory) -> dict[str, sp.Expr]:

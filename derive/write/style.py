@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Protocol
 
 from derive.write.box import ATOM, POWER, PRODUCT, SUM, Box, mark
+from derive.write.preset import Symbols
 
 UNBROKEN = 52.0
 """Widest fragment, in letters, that is set without a break inside (a fraction, a bracket that grows)."""
@@ -44,6 +45,9 @@ def total(terms: list[tuple[bool, Box]]) -> Box:
 class LatexStyle:
     """amsmath."""
 
+    def __init__(self, symbols: Symbols) -> None:
+        self.symbols = symbols
+
     def integer(self, value: int) -> Box:
         return Box(str(value), len(str(value)), ATOM if value >= 0 else SUM)
 
@@ -69,7 +73,13 @@ class LatexStyle:
         return self._fence(inner, "(", ")")
 
     def average(self, inner: Box) -> Box:
-        return self._fence(inner, r"\langle", r"\rangle")
+        head, left, right = self.symbols.average
+        gap = " " if head[-1:].isalpha() else ""
+        if not left:
+            inside = self._within(inner, PRODUCT)
+            return Box(head + gap + inside.text, inside.width + 3, SUM, True)
+        box = self._fence(inner, left, right)
+        return Box(head + gap + box.text, box.width + bool(head), ATOM, box.tall)
 
     def modulus(self, inner: Box) -> Box:
         return self._fence(inner, r"\lvert", r"\rvert")
@@ -81,7 +91,7 @@ class LatexStyle:
 
     def elementwise(self, left: Box, right: Box) -> Box:
         left, right = self._within(left, PRODUCT), self._within(right, PRODUCT)
-        sign = rf" {mark(1)}\odot "
+        sign = f" {mark(1)}{self.symbols.elementwise} "
         return Box(left.text + sign + right.text, left.width + right.width + 2.6, PRODUCT, left.tall or right.tall)
 
     def product(self, factors: list[Box]) -> Box:
@@ -113,6 +123,9 @@ _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 class TextStyle:
     """Unicode for a terminal."""
 
+    def __init__(self, symbols: Symbols) -> None:
+        self.symbols = symbols
+
     def integer(self, value: int) -> Box:
         return _text(str(value), ATOM if value >= 0 else SUM)
 
@@ -135,7 +148,12 @@ class TextStyle:
         return self._fence(inner, "(", ")")
 
     def average(self, inner: Box) -> Box:
-        return self._fence(inner, "⟨", "⟩")
+        head, left, right = self.symbols.average
+        if not left:
+            inside = self._within(inner, PRODUCT)
+            return Box(head + inside.text, inside.width + len(head), SUM)
+        box = self._fence(inner, left, right)
+        return Box(head + box.text, box.width + len(head), ATOM)
 
     def modulus(self, inner: Box) -> Box:
         return self._fence(inner, "|", "|")
@@ -147,7 +165,8 @@ class TextStyle:
 
     def elementwise(self, left: Box, right: Box) -> Box:
         left, right = self._within(left, PRODUCT), self._within(right, PRODUCT)
-        return Box(f"{left.text} {mark(1)}⊙ {right.text}", left.width + right.width + 3, PRODUCT)
+        sign = f" {mark(1)}{self.symbols.elementwise} "
+        return Box(left.text + sign + right.text, left.width + right.width + 3, PRODUCT)
 
     def product(self, factors: list[Box]) -> Box:
         inside = [self._within(factor, PRODUCT) for factor in factors]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import textwrap
-from itertools import count
 
 from derive.theory import Theory
 from derive.write.box import Box, break_lines, pieces
 from derive.write.cell_text import cell_text
 from derive.write.content import blocks
 from derive.write.presenter import Display, Heading, Paragraph, Row, text_presenter
+from derive.write.preset import DEFAULT
 
 __all__ = ["cell_text", "derivation_text"]
 
@@ -18,24 +18,24 @@ _INDENT, _HANG = 4, 8
 _RELATIONS = {"=": "=", "~": "~", "->": "←"}
 
 
-def derivation_text(theory: Theory) -> str:
-    """The derivation of a theory, step by step."""
+def derivation_text(theory: Theory, notation: str = DEFAULT) -> str:
+    """The derivation of a theory, step by step, in a shipped notation or one from a file."""
     cell = theory.site.cell
     lines = _paragraph(f"{cell.title or cell.name} — {theory.ansatz} mean-field theory", 0)
     if cell.source.strip():
         lines += _paragraph(f"Source of the cell: {cell.source}", 0)
-    steps, equations = count(1), count(1)
-    for item in blocks(text_presenter(theory)):
+    for item in blocks(text_presenter(theory, notation)):
         match item:
-            case Heading(text=text, level=1):
-                lines += ["", text, "─" * len(text)]
-            case Heading(text=text):
-                lines += ["", f"{next(steps)}. {text}"]
+            case Heading(text=text, level=1, number=number):
+                title = f"{number}  {text}"
+                lines += ["", title, "─" * len(title)]
+            case Heading(text=text, number=number):
+                lines += ["", f"{number}  {text}"]
             case Paragraph(text=text, label=label):
                 lines += _paragraph(f"{label}: {text}" if label else text, 2)
-            case Display(rows=rows, numbered=numbered):
-                for row in rows:
-                    lines += _row(row, f"({next(equations)})" if numbered else "")
+            case Display(rows=rows):
+                for row, tag in zip(rows, item.tags(), strict=True):
+                    lines += _row(row, f"({tag})" if tag else "")
     return "\n".join(lines) + "\n"
 
 

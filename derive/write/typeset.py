@@ -13,7 +13,7 @@ import sympy as sp
 from derive.elementary import Fn
 from derive.gaussian.average import Average
 from derive.write.box import ATOM, POWER, Box
-from derive.write.moments import split_moment
+from derive.write.moments import overlap_of, split_moment, square_base
 from derive.write.nodes import Modulus2, Named
 from derive.write.notation import Notation, named
 from derive.write.style import UNBROKEN, Style, total
@@ -24,8 +24,10 @@ _NUMBER, _PARAMETER, _SPECTRAL, _UNKNOWN, _SUM, _NAME, _CALL, _AVERAGE, _LONG_SU
 class Typesetter:
     """Sets expressions in one style with one notation."""
 
-    def __init__(self, style: Style, notation: Notation, parameters: frozenset[str]) -> None:
-        self.style, self.notation, self.parameters = style, notation, parameters
+    def __init__(
+        self, style: Style, notation: Notation, parameters: frozenset[str], states: tuple[str, ...]
+    ) -> None:
+        self.style, self.notation, self.parameters, self.states = style, notation, parameters, states
         self._done: dict[sp.Basic, Box] = {}
 
     @cached_property
@@ -51,7 +53,7 @@ class Typesetter:
             case Named():
                 return named(self.notation, node)
             case Average():
-                return self.style.average(self.box(node.integrand))
+                return self._mean(node.integrand)
             case Modulus2():
                 return self.style.power(self.style.modulus(self.box(node.inner)), self.style.integer(2))
             case Fn():
@@ -70,8 +72,24 @@ class Typesetter:
     def _symbol(self, symbol: sp.Symbol) -> Box:
         found = split_moment(symbol.name)
         if found and found[0] in ("E", "P", "C") and symbol.name in self.notation.moments:
-            return self.style.average(self.box(self.notation.moments[symbol.name]))
+            return self._mean(self.notation.moments[symbol.name])
         return self.notation.symbol(symbol)
+
+    def _mean(self, integrand: sp.Expr) -> Box:
+        """An average, by the name that the notation has for it if there is one."""
+        symbols = self.notation.symbols
+        if symbols.overlap and (state := overlap_of(integrand, self.states)):
+            return self._titled(symbols.overlap, state)
+        base = square_base(integrand, self.states, every=symbols.squares == "all") if symbols.square else None
+        if base is not None:
+            return self._titled(symbols.square, base)
+        return self.style.average(self.box(integrand))
+
+    def _titled(self, pattern: str, base: sp.Expr) -> Box:
+        """``pattern`` with what it is about in place of @, or as an index if there is more than one state."""
+        if "@" not in pattern and len(self.states) == 1:
+            return self.notation.titled(pattern, None)
+        return self.notation.titled(pattern, self.box(base))
 
     def _constant(self, node: sp.Basic) -> Box:
         return self.notation.function(str(node), 0)

@@ -33,6 +33,12 @@ def parser() -> argparse.ArgumentParser:
     _budget(show)
     derive = _ansatz(_cell(command("derive", "derive the theory, with numbered steps")))
     derive.add_argument("--tex", metavar="FILE", help="also write a complete LaTeX document")
+    derive.add_argument("--md", metavar="FILE", help="also write Markdown, with formulas between dollar signs")
+    derive.add_argument("--html", metavar="FILE", help="also write one HTML page that opens without a network")
+    derive.add_argument(
+        "--notation", metavar="NAME", default="gatefield",
+        help="how averages and symbols are written: gatefield, chen-2018, can-2020, krishnamurthy-2022, or a file",
+    )  # fmt: skip
     _budget(derive)
     for name, text in (
         ("solve", "solve the mean field: all solutions, with errors"),

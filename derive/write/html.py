@@ -1,0 +1,125 @@
+"""A derivation as one HTML page that needs nothing but itself: native MathML, no script, nothing from outside."""
+
+from __future__ import annotations
+
+import re
+from html import escape
+
+from derive.theory import Theory
+from derive.write.content import blocks
+from derive.write.layout import Line, row_lines
+from derive.write.mathml import mathml
+from derive.write.medium import LatexMedium
+from derive.write.presenter import Block, Display, Heading, Paragraph, latex_presenter
+from derive.write.preset import DEFAULT
+
+_STYLE = """
+:root { color-scheme: light dark; }
+body { max-width: 56rem; margin: 2.5rem auto; padding: 0 1.25rem; font: 1.06rem/1.55 "Latin Modern Roman",
+  "STIX Two Text", Charter, Georgia, "Times New Roman", serif; }
+h1 { font-size: 1.7rem; line-height: 1.25; margin-bottom: .3rem; }
+h2 { font-size: 1.3rem; margin: 2.2rem 0 .6rem; border-bottom: 1px solid #8886; padding-bottom: .2rem; }
+h3 { font-size: 1.08rem; margin: 1.6rem 0 .4rem; }
+h2 span, h3 span { color: #777; margin-right: .6em; }
+p { margin: .5rem 0; }
+p.ansatz, nav { color: #666; }
+nav ol { padding-left: 1.4em; columns: 2; }
+p.reason, p.assumption { margin-left: 1.5rem; }
+b.label { font-variant: small-caps; font-weight: 600; }
+div.display { overflow-x: auto; margin: .6rem 0; }
+table { border-collapse: collapse; width: 100%; }
+td { padding: .22rem 0; vertical-align: baseline; white-space: nowrap; }
+td.left { text-align: right; padding-left: 1.5rem; padding-right: .35em; }
+td.right { text-align: left; width: 100%; }
+td.number { text-align: right; padding-left: 1rem; color: #777; }
+math { font-family: "Latin Modern Math", "STIX Two Math", "Cambria Math", math, serif; font-size: 1.04em; }
+@media print { body { max-width: none; margin: 0; } nav { display: none; } }
+"""
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8"/>
+<meta name="viewport" content="width=device-width, initial-scale=1"/>
+<title>{title}</title>
+<style>{style}</style>
+</head>
+<body>
+{body}
+</body>
+</html>
+"""
+
+
+class HtmlMedium(LatexMedium):
+    """Sentences in HTML."""
+
+    def escaped(self, text: str) -> str:
+        """Plain text."""
+        return escape("".join(character for character in text if character.isprintable()))
+
+    def code(self, text: str) -> str:
+        """Text as it is typed."""
+        return f"<code>{self.escaped(text)}</code>"
+
+    def math(self, latex: str) -> str:
+        """A formula in a sentence."""
+        return mathml(latex)
+
+
+def html(theory: Theory, notation: str = DEFAULT) -> str:
+    """The derivation of a theory as a complete HTML page.
+
+    notation : the name of a shipped notation or the path of a notation file.  Raises NotationError.
+    """
+    cell, show = theory.site.cell, latex_presenter(theory, notation, HtmlMedium)
+    title = show.medium.escaped(cell.title or cell.name)
+    items = list(blocks(show))
+    body = [f"<h1>{title}</h1>", f'<p class="ansatz">{theory.ansatz} mean-field theory</p>']
+    if cell.source.strip():
+        body.append(f"<p>Source of the cell: {show.medium.escaped(cell.source)}.</p>")
+    body += [_contents(items), *(_block(item) for item in items)]
+    return _PAGE.format(title=f"{title}: {theory.ansatz} mean-field theory", style=_STYLE, body="\n".join(body))
+
+
+def _contents(items: list[Block]) -> str:
+    lines = [
+        f'<li><a href="#s{item.number}">{item.text}</a></li>'
+        for item in items
+        if isinstance(item, Heading) and item.level == 1
+    ]
+    return "\n".join(["<nav><ol>", *lines, "</ol></nav>"])
+
+
+def _block(item: Block) -> str:
+    match item:
+        case Heading(text=text, level=level, number=number):
+            tag = f"h{level + 1}"
+            return f'<{tag} id="s{number}"><span>{number}</span>{text}</{tag}>'
+        case Paragraph(text=text, label=""):
+            return f"<p>{text}</p>"
+        case Paragraph(text=text, label=label):
+            kind = re.sub(r"[^a-z]+", "-", label.lower())
+            return f'<p class="{kind}"><b class="label">{label}:</b> {text}</p>'
+        case Display():
+            return _display(item)
+
+
+def _display(item: Display) -> str:
+    lines = ['<div class="display"><table>']
+    for row, tag in zip(item.rows, item.tags(), strict=True):
+        parts = row_lines(row)
+        for place, part in enumerate(parts):
+            last = place == len(parts) - 1
+            lines.append(_line(part, tag if last else "", continued=place > 0))
+    return "\n".join([*lines, "</table></div>"])
+
+
+def _line(line: Line, tag: str, *, continued: bool) -> str:
+    left, right = line
+    number = f'<td class="number" id="eq{tag}">({tag})</td>' if tag else '<td class="number"></td>'
+    shown = right.removeprefix(r"\quad ") if continued else right
+    gap = '<span style="margin-left: 2em"></span>' if shown != right else ""
+    before = mathml(left, display=True) if left else ""
+    after = mathml(shown, display=True, continued=continued or bool(left))
+    return f'<tr><td class="left">{before}</td><td class="right">{gap}{after}</td>{number}</tr>'
