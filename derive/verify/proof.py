@@ -14,6 +14,7 @@ import sympy as sp
 from derive.elementary import Fn
 from derive.errors import SizeError
 from derive.gaussian.average import Average, Law, average
+from derive.gaussian.normal import normal_form
 from derive.verify.meaning import Claim
 
 MAX_OPERATIONS = 4000
@@ -58,23 +59,50 @@ def _prove_boundary(claim: Claim) -> Proof:
 
 
 def _vanishes(claim: Claim, difference: sp.Expr) -> Proof:
+    """Linearity and elimination first; if that is not enough, the same between normal forms."""
     law = fixed_law(claim)
-    steps = [ProofStep("difference of the two sides", difference, "what is to be shown is that this is zero")]
+    trail = _Trail()
     try:
-        if claim.where:
-            difference = difference.xreplace(dict(claim.where))
-            steps.append(ProofStep("special values", difference, "parameters fixed by the claim"))
-        difference = expanded(difference, law)
-        steps.append(ProofStep("linearity", difference, "averages of sums are sums of averages, one per product"))
-        if difference != 0:
-            difference = _eliminated(claim, difference, law)
-            steps.append(ProofStep("closed equations", difference, "unknowns are replaced by what they equal"))
-        if difference != 0 and sp.count_ops(difference) <= MAX_OPERATIONS:
-            difference = cancelled(difference)
-            steps.append(ProofStep("rational algebra", difference, "each average is one symbol"))
+        trail.reach("difference of the two sides", difference, "to be shown to vanish")
+        trail.reach("special values", difference.xreplace(dict(claim.where)), "parameters fixed by the claim")
+        start = trail.reach("linearity", expanded(trail.end, law), "averages of sums are sums of averages")
+        plain = {s: expanded(right.xreplace(dict(claim.where)), law) for s, right in claim.equations.items()}
+        trail.solve(plain)
+        if trail.end == 0:
+            return Proof(True, tuple(trail.steps))
+        found = normal_form(start, law)
+        trail = _Trail(trail.steps[: trail.steps.index(next(s for s in trail.steps if s.after == start)) + 1])
+        trail.steps += [ProofStep(s.rule, s.after, s.why) for s in found.steps]
+        trail.reach("normal form", found.expression, "what is equal by these rules is the same expression")
+        if trail.end != 0:
+            trail.solve({s: normal_form(right, law).expression for s, right in plain.items()})
     except SizeError:
-        return Proof(False, tuple(steps))
-    return Proof(difference == 0, tuple(steps))
+        return Proof(False, tuple(trail.steps))
+    return Proof(trail.end == 0, tuple(trail.steps))
+
+
+class _Trail:
+    """Steps of a proof; each is what it is because of the one before."""
+
+    def __init__(self, steps: list[ProofStep] | None = None) -> None:
+        self.steps: list[ProofStep] = list(steps or [])
+
+    @property
+    def end(self) -> sp.Expr:
+        return self.steps[-1].after
+
+    def reach(self, rule: str, after: sp.Expr, why: str) -> sp.Expr:
+        """Note a step, unless it changed nothing."""
+        if not self.steps or self.end != after:
+            self.steps.append(ProofStep(rule, after, why))
+        return after
+
+    def solve(self, equations: Mapping[sp.Symbol, sp.Expr]) -> None:
+        """Eliminate unknowns and cancel what is left as a rational function."""
+        if self.end != 0:
+            self.reach("closed equations", eliminated(self.end, equations), "unknowns are replaced by what they equal")
+        if self.end != 0 and sp.count_ops(self.end) <= MAX_OPERATIONS:
+            self.reach("rational algebra", cancelled(self.end), "each average is one symbol")
 
 
 def fixed_law(claim: Claim) -> Law:
@@ -110,10 +138,8 @@ def _base_functions(expression: sp.Expr) -> sp.Expr:
     )
 
 
-def _eliminated(claim: Claim, difference: sp.Expr, law: Law) -> sp.Expr:
+def eliminated(difference: sp.Expr, equations: Mapping[sp.Symbol, sp.Expr]) -> sp.Expr:
     """Replace unknowns outside of averages by the right-hand sides of their equations, jointly where tied."""
-    values = dict(claim.where)
-    equations = {s: expanded(right.xreplace(values), law) for s, right in claim.equations.items()}
     names: dict[Average, sp.Symbol] = {}
 
     def named(expression: sp.Expr) -> sp.Expr:

@@ -5,7 +5,7 @@ Candidates are tried in numbers at a few points; what fits at all of them is rep
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import combinations, islice
 from typing import Any
@@ -13,14 +13,13 @@ from typing import Any
 import mpmath as mp
 import sympy as sp
 
-from derive.elementary import Fn
 from derive.gaussian.average import Average
-from derive.theory import Theory
 from derive.verify.meaning import Claim
 from derive.verify.proof import expanded, fixed_law
 from solvers.budget import check_budget
 from solvers.verify.draws import roles
 from solvers.verify.evaluate import Numbers
+from solvers.verify.names import readable
 from solvers.verify.points import Manifold
 from solvers.verify.precise import DIGITS
 
@@ -157,21 +156,3 @@ def _close(left: list[Any], right: list[Any]) -> bool:
         mp.isfinite(a) and mp.isfinite(b) and abs(a - b) <= EQUAL * max(abs(a), abs(b))
         for a, b in zip(left, right, strict=True)
     )
-
-
-def readable(expression: sp.Expr, theory: Theory) -> str:
-    """An expression in the names of formulas: u for a definition's value, D[u] for its slope, Q[h] for a moment."""
-    names: dict[sp.Expr, sp.Expr] = {}
-    for item in theory.site.definitions:
-        names[item.value] = sp.Symbol(item.name)
-        if item.function is not None:
-            for order in (1, 2, 3):
-                label = f"D[{item.name}]" if order == 1 else f"D[{item.name},{order}]"
-                names[Fn(item.function, order, item.argument)] = sp.Symbol(label)
-    for state, value in theory.states.items():
-        names.setdefault(value, state)
-    moments: Mapping[sp.Expr, sp.Expr] = {
-        sp.Symbol(f"E[{s**2}]", nonnegative=True): sp.Symbol(f"Q[{s}]") for s in theory.site.states
-    }
-    shown = str(expression.xreplace(names).xreplace(dict(moments)))
-    return shown.replace("conj(lam)[]", "conj(lam)").replace("lam[]", "lam")

@@ -40,7 +40,7 @@ class Numbers:
             if node not in self._with_lam:
                 extra = (LAM, LAM_CONJ)
                 self._with_lam[node] = CompiledAverage((node.integrand,), self.law, self.claim.theory.implicit, extra)
-            value, error = self._with_lam[node].evaluate(numbers, RTOL, (lam, complex(lam).conjugate()))
+            value, error = self._with_lam[node].evaluate(numbers, RTOL, (complex(lam), complex(lam).conjugate()))
             return mp.mpmathify(complex(value[0])), mp.mpf(float(error[0]))
 
         return self._assemble(expression, values, lam, average)

@@ -6,8 +6,6 @@ these can be had; agreement needs all of twenty points.
 
 from __future__ import annotations
 
-import re
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import islice
@@ -17,10 +15,12 @@ import mpmath as mp
 import sympy as sp
 
 from derive.stability.spectrum import LAM, LAM_CONJ
+from derive.theory import Theory
 from derive.verify.meaning import Claim
 from derive.verify.proof import Proof, prove
 from solvers.verify.boundary import BoundaryTest
 from solvers.verify.evaluate import Numbers
+from solvers.verify.names import readable, shown_name
 from solvers.verify.points import GenericPoint, Manifold
 from solvers.verify.precise import DIGITS, PrecisionError
 from solvers.verify.verdict import AGREES, DIFFERS, PROVED, UNDECIDED, Evidence
@@ -89,7 +89,7 @@ class Judge:
         with mp.workdps(DIGITS):
             proof = prove(self.claim)
             if proof.proved:
-                return Judgement(PROVED, Evidence(), proof_lines(proof))
+                return Judgement(PROVED, Evidence(), proof_lines(proof, self.claim.theory))
             if self.claim.theory.closure == "sampled":
                 return self.undecided("the moments do not close: there are only sampled numbers to compare with")
             return self._boundary() if self.claim.boundary else self._numerical()
@@ -185,9 +185,9 @@ class Judge:
         return {"re(lam)": lam.real, "im(lam)": lam.imag}
 
 
-def proof_lines(proof: Proof) -> tuple[str, ...]:
-    """One line for each step."""
-    return tuple(f"{step.rule}: {step.after} ({step.why})" for step in proof.steps)
+def proof_lines(proof: Proof, theory: Theory) -> tuple[str, ...]:
+    """One line for each step, in the names of formulas."""
+    return tuple(f"{step.rule}: {readable(step.after, theory)} ({step.why})" for step in proof.steps)
 
 
 def evidence_of(comparison: Comparison, digits: float | None = None, points: int = 0) -> Evidence:
@@ -196,19 +196,13 @@ def evidence_of(comparison: Comparison, digits: float | None = None, points: int
     point = {shown_name(name): value for name, value in sorted(values.items())}
     ratio = comparison.left / comparison.right if comparison.right != 0 else None
     return Evidence(
-        point=point | comparison.spectral,
+        point=point | dict(comparison.spectral),
         left=_plain(comparison.left),
         right=_plain(comparison.right),
         ratio=None if ratio is None else _plain(ratio),
         digits=digits,
         points=points,
     )
-
-
-def shown_name(symbol: str) -> str:
-    """``Q[h]`` for the moment E[h**2], any other name as it is."""
-    match = re.fullmatch(r"E\[(\w+)\*\*2\]", symbol)
-    return f"Q[{match.group(1)}]" if match else symbol
 
 
 def _plain(value: Any) -> Any:
