@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -28,11 +28,12 @@ class Formula:
 
 @dataclass(frozen=True)
 class Latex:
-    """The formula with id `of` as a paper prints it."""
+    """The formula with id `of` as a paper prints it; `symbols` says what symbols stand for unknown to the cell."""
 
     of: str
     latex: str
     note: str = ""
+    symbols: dict[str, str] = field(default_factory=dict)
 
     @property
     def formula(self) -> Formula:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .measure import Axes, NoSolutionError, Params, Site, line, mean, positive, sigmoid
+from .measure import Array, Axes, NoSolutionError, Params, Site, line, mean, positive, sigmoid
 
 
 def static_only(ansatz: str) -> None:
@@ -31,7 +31,7 @@ def gated_rnn(ansatz: str, p: Params) -> Site:
     """The continuous gated network: at rest h, z, r are its three products."""
     static_only(ansatz)
 
-    def reset(x: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    def reset(x: Array) -> Array:
         return sigmoid(p["alpha_r"] * x - p["beta_r"])
 
     def signal(q: float) -> float:
