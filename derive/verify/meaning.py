@@ -13,27 +13,22 @@ from difflib import get_close_matches
 
 import sympy as sp
 
-from derive.elementary import BUILTINS, Fn
+from derive.elementary import Fn
 from derive.errors import AnsatzError, ClosureError
 from derive.gaussian.average import Average, Law, average
 from derive.meanfield.closure import Closure
-from derive.site import apply_function
-from derive.stability.spectrum import LAM, LAM_CONJ, strongly_connected, transfer_matrix
+from derive.stability.spectrum import LAM, strongly_connected, transfer_matrix
 from derive.theory import Theory
+from derive.verify.arithmetic import Arithmetic, conjugate
 from derive.verify.formula import (
-    Binary,
-    Call,
     Formula,
     FormulaError,
     GaussianIntegral,
     Indexed,
     Mean,
     Name,
-    Negate,
     Node,
-    Number,
     Slope,
-    SlopeAt,
     Span,
 )
 
@@ -109,6 +104,7 @@ class _Reader:
         self.bound: dict[str, sp.Symbol] = {}
         self.constants: dict[sp.Symbol, sp.Expr] = {}  # averages inside averages: the same number for all units
         self.definitions = {item.name: item for item in self.site.definitions}
+        self.arithmetic = Arithmetic(formula.text, self.site.functions)
         new = dict(zip(self.site.states, self.site.F, strict=True))
         self.closure = Closure(theory.law, lambda integrand: integrand.xreplace(new))
 
@@ -146,7 +142,7 @@ class _Reader:
                 return self.integral(node)
             case Slope(span=span):
                 raise self.error("a function of the site outside an average", span, "Write E[...] around it.")
-        return self.arithmetic(node, self.outside)
+        return self.arithmetic.value(node, self.outside)
 
     def outer_name(self, name: str, span: Span) -> sp.Expr:
         if name == "boundary":
@@ -305,7 +301,7 @@ class _Reader:
                 return self.slope(node)
             case Indexed() | Mean() | GaussianIntegral():
                 return self.constant_average(self.outside(node))
-        return self.arithmetic(node, self.inside)
+        return self.arithmetic.value(node, self.inside)
 
     def inner_name(self, name: str, span: Span) -> sp.Expr:
         symbols = self.site_symbols()
@@ -316,12 +312,9 @@ class _Reader:
         found = self.bound.get(name) if name in self.bound else self.constant(name, span)
         if found is not None:
             return found
-        if name in self.functions():
+        if name in self.arithmetic.functions:
             return Fn(name, 0, self.argument_of(name, span))
         raise self.unknown(name, span, [*symbols, *self.definitions, *self.site.parameters, *self.site.functions.own])
-
-    def functions(self) -> list[str]:
-        return [*self.site.functions.own, *BUILTINS]
 
     def slope(self, node: Slope) -> sp.Expr:
         if node.name in self.definitions:
@@ -330,7 +323,7 @@ class _Reader:
                 rule = f"D[u] exists where u is one function call u = f(argument); {node.name} is not."
                 raise self.error(f"`D[{node.name}]` is not defined", node.span, rule)
             return Fn(item.function, node.order, item.argument)
-        if node.name in self.functions():
+        if node.name in self.arithmetic.functions:
             return Fn(node.name, node.order, self.argument_of(node.name, node.span))
         known = [item.name for item in self.site.definitions if item.function] + list(self.site.functions.own)
         raise self.unknown(f"D[{node.name}]", node.span, [f"D[{k}]" for k in known])
@@ -357,62 +350,3 @@ class _Reader:
         found = average(self.outside(node.operand), self.law)
         del self.bound[node.variable]
         return found
-
-    # Arithmetic ----------------------------------------------------------------------------------------------------
-
-    def arithmetic(self, node: Node, recur) -> sp.Expr:  # type: ignore[no-untyped-def]
-        match node:
-            case Number(value=value):
-                return sp.Rational(value.numerator, value.denominator)
-            case Negate(operand=inner):
-                return -recur(inner)
-            case Binary(op="**", left=Call(function="abs", operand=inner), right=Number(value=power)) if power % 2 == 0:
-                value = recur(inner)
-                return (value * conjugate(value)) ** sp.Rational(power.numerator // 2)
-            case Binary(op=op, left=left, right=right, span=span):
-                return self.binary(op, recur(left), recur(right), span)
-            case Call(function=function, operand=inner, span=span):
-                return self.call(function, recur(inner), span)
-            case SlopeAt(function=function, order=order, operand=inner):
-                return Fn(function, order, recur(inner))
-        raise TypeError(f"not a node: {node!r}")
-
-    def binary(self, op: str, left: sp.Expr, right: sp.Expr, span: Span) -> sp.Expr:
-        match op:
-            case "+":
-                return left + right
-            case "-":
-                return left - right
-            case "*":
-                return left * right
-            case "/":
-                if right == 0:
-                    raise self.error("a division by zero", span)
-                return left / right
-        value = left**right
-        if value.has(sp.zoo, sp.nan):
-            raise self.error("a power that is not finite", span)
-        return value
-
-    def call(self, function: str, value: sp.Expr, span: Span) -> sp.Expr:
-        match function:
-            case "conj":
-                return conjugate(value)
-            case "re":
-                return (value + conjugate(value)) / 2
-            case "im":
-                return (value - conjugate(value)) / (2 * sp.I)
-            case "sqrt":
-                return sp.sqrt(value)
-            case "abs" if value.has(LAM, LAM_CONJ):
-                return sp.sqrt(value * conjugate(value))
-        if function in self.functions():
-            return apply_function(function, value)
-        known = [*self.functions(), "conj", "re", "im"]
-        raise self.unknown(function, span, known)
-
-
-def conjugate(expression: sp.Expr) -> sp.Expr:
-    """Complex conjugate: everything but lambda is real."""
-    swapped = expression.xreplace({LAM: LAM_CONJ, LAM_CONJ: LAM})
-    return swapped.xreplace({sp.I: -sp.I}) if swapped.has(sp.I) else swapped

@@ -12,6 +12,22 @@ MAX_UNITS, MAX_SEEDS, LOOSEST = 20_000, 10_000, 1e-2
 _EXIT_CODES = "exit codes: 0 fine, 1 theory and simulation disagree, 2 bad input, 3 did not converge"
 
 
+class Intermixed(argparse.ArgumentParser):
+    """Options may stand before, between and after the other arguments."""
+
+    _inside = False
+
+    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
+        """As `argparse.ArgumentParser.parse_known_intermixed_args`, which calls this method in its turn."""
+        if self._inside:
+            return super().parse_known_args(args, namespace)
+        self._inside = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._inside = False
+
+
 def parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
     top = argparse.ArgumentParser(
@@ -22,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     top.add_argument("--version", action="version", version=f"gatefield {_version()}")
-    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Intermixed)
 
     def command(name: str, text: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=text, description=text, epilog=_EXIT_CODES, allow_abbrev=False)

@@ -14,7 +14,9 @@ from derive.errors import ParameterError
 from derive.pipeline import derive_theory
 from derive.theory import Theory
 from derive.verify.grammar import read_formula
+from derive.verify.latex_input import read_latex
 from derive.verify.meaning import read_claim
+from derive.verify.vocabulary import vocabulary
 from solvers.verify.diagnose import Diagnosis, holds_when
 from solvers.verify.judge import Judge
 from solvers.verify.verdict import DIFFERS, Checked
@@ -45,10 +47,12 @@ def verify(
     ansatz: str = "static",
     where: Mapping[str, object] | None = None,
     latex: bool = False,
+    explain: bool = True,
 ) -> Checked:
     """Whether a hand formula ``left = right`` holds.
 
-    where : parameters fixed by the claim (all others stay free); latex : the formula is LaTeX.
+    where : parameters fixed by the claim (all others stay free); latex : the formula is LaTeX; explain : of
+    a formula that differs, look for the factor, term or condition that would mend it.
 
     Raises
     ------
@@ -58,10 +62,11 @@ def verify(
     """
     theory = cell if isinstance(cell, Theory) else _theory(_Key(cell), ansatz)
     fixed = _fixed(theory, where or {})
-    claim = read_claim(read_formula(formula), theory, fixed)
+    read = read_latex(formula, vocabulary(theory.site)) if latex else read_formula(formula)
+    claim = read_claim(read, theory, fixed)
     judgement = Judge(claim).judge()
     evidence = judgement.evidence
-    if judgement.verdict == DIFFERS and not claim.boundary:
+    if explain and judgement.verdict == DIFFERS and not claim.boundary:
         missing = Diagnosis(claim).missing()
         evidence = replace(evidence, missing=missing, holds_when=holds_when(claim))
     return Checked(theory.site.cell.name, theory.ansatz, formula, judgement.verdict, judgement.lines, evidence)
