@@ -39,7 +39,7 @@ def canonical_directions(
     coordinates on both sides where the law allows it; correlations may then be negative.
     """
     whole = max(float(np.abs(left).max()), float(np.abs(right).max()))
-    near = 1e-14 * whole
+    near = _NEGLIGIBLE * whole
     symmetric = mirrored and bool(
         np.abs(left - right).max() <= near and np.abs(cross - cross.T).max() <= near
     )
