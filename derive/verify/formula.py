@@ -148,7 +148,9 @@ def children(node: Node) -> tuple[Node, ...]:
 
 
 def walk(node: Node) -> Iterator[Node]:
-    """All nodes of the tree, parents first."""
-    yield node
-    for child in children(node):
-        yield from walk(child)
+    """All nodes of the tree, parents first, left to right."""
+    pending = [node]
+    while pending:
+        current = pending.pop()
+        yield current
+        pending.extend(reversed(children(current)))

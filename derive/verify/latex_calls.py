@@ -33,6 +33,10 @@ class Calls(Cursor):
         """The tokens from ``first`` to ``last`` as an exponent."""
 
     @abstractmethod
+    def between(self, first: int, last: int, depth: int) -> Node:
+        """The expression that fills the tokens from ``first`` to ``last``."""
+
+    @abstractmethod
     def scripts(self, node: Node, depth: int, kind: str = "") -> Factor:
         """A power behind something that is no symbol."""
 
@@ -41,7 +45,10 @@ class Calls(Cursor):
     def symbol(self, depth: int) -> Factor:
         """The factor that starts with the symbol here."""
         symbol = read_symbol(self.source, self.at)
-        if not self.names.is_bound(symbol.plain):
+        given = self.names.given(symbol)
+        if given is not None and given.name in BUILTIN_FUNCTIONS and not self.names.is_bound(symbol.plain):
+            return self.letter_function(given.name, symbol, depth)
+        if given is None and not self.names.is_bound(symbol.plain):
             special = self.special(symbol, depth)
             if special is not None:
                 return special
@@ -77,6 +84,8 @@ class Calls(Cursor):
             return self.exponential(symbol, depth)
         if taken:
             return None
+        if symbol.exact.base == r"\mathbb{E}" and symbol.sub is None and not symbol.sup and not symbol.primes:
+            return self.open_expectation(symbol, depth)
         if base in _EXPECTATION:
             rule = r"An average is over one site, \mathbb{E}[f] or \langle f\rangle, with nothing attached to the sign."
             raise self.error(f"`{self.source.shown(symbol.span)}` without [...]", symbol.span, rule)
@@ -100,8 +109,16 @@ class Calls(Cursor):
             rule = r"A power stands behind the brackets: \mathbb{E}[f]^2."
             raise self.error("something on the sign of an average", symbol.span, rule)
         self.at = symbol.end
-        inner, _, closed = self.bracket(depth)
+        inner, _, closed = self.averaged(depth)
         return self.scripts(Mean(inner, (symbol.span[0], closed.end)), depth)
+
+    def open_expectation(self, symbol: Symbol, depth: int) -> Factor:
+        r"""``\mathbb{E}\,h``: one factor, and nothing behind it."""
+        self.at = symbol.end
+        self.averages += 1
+        inner = self.operand(symbol.span, r"\mathbb{E}[...]", depth)
+        self.averages -= 1
+        return Factor(Mean(inner, (symbol.span[0], inner.span[1])), "loose")
 
     def exponential(self, symbol: Symbol, depth: int) -> Factor:
         assert symbol.power is not None
@@ -110,19 +127,35 @@ class Calls(Cursor):
         return Factor(Call("exp", inner, symbol.span))
 
     def accented(self, symbol: Symbol, depth: int) -> Factor | None:
-        r"""``\bar\lambda``; other accents are refused."""
+        r"""``\bar\lambda`` and averages ``\overline{f}``; other accents are refused."""
         match = re.fullmatch(r"\\(bar|overline|dot|ddot)\{(.*)\}", symbol.plain.base, re.DOTALL)
         if match is None:
             return None
         if match[1] in ("dot", "ddot"):
             raise self.error("a time derivative", symbol.span, "Averages are taken at one time.")
-        if match[2] != "\\lambda " or symbol.sub is not None or symbol.star or symbol.primes:
+        attached = symbol.sub is not None or symbol.star or symbol.primes > 0
+        if match[1] == "overline" and match[2] != "\\lambda " and not attached and not self.averages:
+            return self.overlined(symbol, depth)
+        if match[2] != "\\lambda " or attached:
             rule = r"A bar conjugates \lambda alone, \bar\lambda; an average is written \langle f\rangle."
             raise self.error("a bar on something else", symbol.span, rule)
         if self.names.meaning(bare(Key("\\lambda "), symbol.span, symbol.end)).name != "lam":
             raise self.error("a bar on something else", symbol.span, "Only the spectral parameter is complex.")
         node = Call("conj", Name("lam", symbol.head), symbol.head)
         self.at = symbol.end
+        return Factor(self.with_power(node, symbol, depth))
+
+    def overlined(self, symbol: Symbol, depth: int) -> Factor:
+        r"""``\overline{f}``: an average, where conjugation is not another reading."""
+        first, last, end = argument(self.source, self.at + 1, r"`\overline`")
+        if Key("\\lambda ") in self.keys(first, last) or self.holds_bound(first, last):
+            rule = r"An average is written \langle f\rangle; a bar conjugates \lambda alone."
+            raise self.error("an average or a conjugate?", symbol.span, rule)
+        self.averages += 1
+        inner = self.between(first, last, depth)
+        self.averages -= 1
+        self.at = symbol.end
+        node = Mean(inner, (symbol.span[0], self.source.tokens[end - 1].end))
         return Factor(self.with_power(node, symbol, depth))
 
     def with_power(self, node: Node, symbol: Symbol, depth: int) -> Node:
@@ -171,7 +204,7 @@ class Calls(Cursor):
     def starred(self, name: str, node: Node, symbol: Symbol, bound: bool) -> Node:
         if not bound and name == "lam":
             return Call("conj", node, symbol.span)
-        if not bound and name.startswith(("q[", "Q[", "q_total[")):
+        if not bound and name.startswith(("q[", "Q[", "q_total[", "C_star[")):
             return node
         raise self.error(f"a star on `{self.source.shown(symbol.head)}`", symbol.span, _STAR_RULE)
 
@@ -332,14 +365,18 @@ class Calls(Cursor):
                 rule = r"A factor has a sign in front: \phi\cdot(1 - \phi)."
                 raise self.error("an argument or a factor?", (head[0], closed.end), rule)
             return inner, closed.end, ""
-        shown = self.source.shown(head)
+        inner = self.operand(head, f"{self.source.shown(head)}(...)", depth)
+        return inner, inner.span[1], "loose"
+
+    def operand(self, head: Span, with_brackets: str, depth: int) -> Node:
+        """One factor that a function or average without brackets is of."""
+        rule = f"Write it in brackets: {with_brackets}."
         if not self.begins_factor():
-            raise self.error(f"`{shown}` without an argument", head, f"Write it in brackets: {shown}(...).")
+            raise self.error(f"`{self.source.shown(head)}` without an argument", head, rule)
         factor = self.power(depth + 1)
         if isinstance(factor.node, Binary) and factor.node.op == "**":
-            rule = f"Write the argument in brackets: {shown}(...)."
             raise self.error("a power of the argument or of the function?", factor.node.span, rule)
-        return factor.node, factor.node.span[1], "loose"
+        return factor.node
 
     def whole_power(self, power: tuple[int, int], depth: int) -> Number:
         found = self.exponent(*power, depth)

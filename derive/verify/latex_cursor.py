@@ -63,6 +63,7 @@ class Cursor(ABC):
         self.names = Names(self.source, vocabulary)
         self.at = 0
         self.open: list[str] = []
+        self.averages = 0
 
     @abstractmethod
     def sum(self, depth: int) -> Node:
@@ -131,6 +132,13 @@ class Cursor(ABC):
             raise self._unclosed(opened)
         self.open.pop()
         return inner, opened, self.take()
+
+    def averaged(self, depth: int) -> tuple[Node, Token, Token]:
+        """The bracket of an average."""
+        self.averages += 1
+        found = self.bracket(depth)
+        self.averages -= 1
+        return found
 
     def _closes(self, opened: Token) -> bool:
         token = self.peek

@@ -198,7 +198,7 @@ class _Reader(Calls):
             inner, opened, closed = self.bracket(depth)
             return Call("abs", inner, (opened.start, closed.end))
         if token.kind == "open" and token.text == r"\langle":
-            inner, opened, closed = self.bracket(depth)
+            inner, opened, closed = self.averaged(depth)
             return Mean(inner, (opened.start, closed.end))
         if token.kind == "open":
             return self.bracket(depth)[0]

@@ -7,10 +7,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
-from derive.verify.formula import FormulaError, Indexed, Name, Span
+from derive.verify.formula import (
+    Binary,
+    Call,
+    FormulaError,
+    GaussianIntegral,
+    Indexed,
+    Mean,
+    Name,
+    Negate,
+    Node,
+    Number,
+    Slope,
+    SlopeAt,
+    Span,
+)
+from derive.verify.grammar import read_formula
 from derive.verify.latex_symbols import Key, Symbol, normal, read_symbol, symbols
 from derive.verify.latex_tokens import Source
 from derive.verify.vocabulary import QUANTITIES, Vocabulary
@@ -49,8 +64,12 @@ class Names:
         """The one meaning of a symbol; raises FormulaError where it has none or several."""
         if symbol.plain in self.bound:
             return Meaning(self.bound[symbol.plain])
+        given = self.given(symbol)
+        if given is not None:
+            return given
         with_sup, without = self.meanings(symbol)
-        found = (*with_sup, *without) if symbol.power is not None or not with_sup else with_sup
+        could_be_power = symbol.power is not None and not symbol.sup.startswith("(")
+        found = (*with_sup, *without) if could_be_power or not with_sup else with_sup
         if not found:
             raise self.unknown(symbol)
         if len(set(found)) > 1:
@@ -58,23 +77,33 @@ class Names:
         whole = bool(with_sup)
         return Meaning(found[0], power=not whole, star=not whole)
 
+    def given(self, symbol: Symbol) -> Meaning | None:
+        """What the writer of the formula says that a symbol stands for."""
+        whole = self.vocabulary.given(symbol, symbol.sup) if symbol.sup else None
+        if whole is not None:
+            return Meaning(whole, power=False, star=False)
+        alone = self.vocabulary.given(symbol)
+        return None if alone is None else Meaning(alone, star=symbol.plain.base not in ("q", "Q"))
+
     def meanings(self, symbol: Symbol) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """All meanings with the superscript as part of the name, and all without it."""
         with_sup = self.vocabulary.candidates(symbol, symbol.sup) if symbol.sup else ()
         if symbol.plain.base == "q" and self._says_total(symbol):
             with_sup = (*with_sup, *(f"q_total[{d}]" for d in self._indices(symbol.sub, self.vocabulary.slopes)))
-        if symbol.plain.base == "C" and symbol.star:
-            with_sup = (*with_sup, *(f"C_star[{s}]" for s in self._indices(symbol.sub, self.vocabulary.states)))
         return with_sup, (*self.vocabulary.candidates(symbol), *self._quantities(symbol))
 
     def is_bound(self, key: Key) -> bool:
         """Whether a symbol is the variable of an integral around this place."""
         return key in self.bound
 
-    def node(self, name: str, span: Span) -> Name | Indexed:
-        """The leaf for a name in the plain notation."""
+    def node(self, name: str, span: Span) -> Node:
+        """The leaf for a name in the plain notation, or the tree for an expression."""
         match = _INDEXED.fullmatch(name)
-        return Indexed(match[1], tuple(match[2].split(",")), span) if match else Name(name, span)
+        if match:
+            return Indexed(match[1], tuple(part.strip() for part in match[2].split(",")), span)
+        if name.isidentifier():
+            return Name(name, span)
+        return placed(read_formula(f"1 = {name}").right, span)
 
     # Quantities ----------------------------------------------------------------------------------------------------
 
@@ -83,6 +112,8 @@ class Names:
         match symbol.plain.base:
             case "Q":
                 return [f"Q[{s}]" for s in self._indices(symbol.sub, states)]
+            case "C" if symbol.star:
+                return [f"C_star[{s}]" for s in self._indices(symbol.sub, states)]
             case "q" if not self._says_total(symbol):
                 return self._variances(symbol.sub)
             case "K" if symbol.sub is not None:
@@ -195,3 +226,16 @@ class Names:
         own = [shown[name] for name in (*self.vocabulary.names, *QUANTITIES) if name in shown]
         moments = [f"Q_{{{shown[s]}}}" if len(shown[s]) > 1 else f"Q_{shown[s]}" for s in self.vocabulary.states]
         return [*own, *moments, *(f"q_{{{shown[f]}}}" for f in self.vocabulary.matrices)]
+
+
+def placed(node: Node, span: Span) -> Node:
+    """A tree as if all of it stood at one place."""
+    match node:
+        case Number() | Name() | Indexed():
+            return replace(node, span=span)
+        case Binary(left=left, right=right):
+            return replace(node, left=placed(left, span), right=placed(right, span), span=span)
+        case Slope():
+            return replace(node, span=span)
+        case Negate() | Mean() | Call() | GaussianIntegral() | SlopeAt():
+            return replace(node, operand=placed(node.operand, span), span=span)

@@ -194,7 +194,8 @@ def normal(source: Source, first: int, last: int, *, plain: bool = False) -> str
                 parts.append(normal(source, at + 1, close, plain=plain))
                 at = close
         else:
-            parts.append(token.text + (" " if name else "") if token.text != r"\_" else "_")
+            text = source.text[token.start : token.end] if token.kind == "close" else token.text
+            parts.append("_" if text == r"\_" else text + (" " if name else ""))
         at += 1
     return "".join(parts)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,6 +11,8 @@ import sympy as sp
 
 from derive.elementary import Fn
 from derive.site import SiteForm
+from derive.verify.formula import FormulaError
+from derive.verify.grammar import read_formula
 from derive.verify.latex_symbols import Key, Symbol, keys_of
 from derive.write.identifiers import identifier_latex
 
@@ -37,7 +40,9 @@ class Vocabulary:
     slopes : definitions that are one function call, which can carry a prime and have a ``q_total``;
     exact : function or definition -> the one symbol its function is applied to, where that is a bare symbol;
     depends : definition -> the one symbol it varies with, parameters aside; spellings : pairs of LaTeX and a name in
-    the plain notation (``sigma_w``, ``q_total[u]``), which come before the spelling by rule (``\\sigma_w``).
+    the plain notation (``sigma_w``, ``q_total[u]``), which come before the spelling by rule (``\\sigma_w``);
+    symbols : LaTeX and what the writer of a formula says that it stands for, in the plain notation, which may be an
+    expression (``q[W] + q[U]``) and comes before everything else.
     """
 
     states: tuple[str, ...] = ()
@@ -53,6 +58,7 @@ class Vocabulary:
     exact: Mapping[str, str] = field(default_factory=dict)
     depends: Mapping[str, str] = field(default_factory=dict)
     spellings: tuple[tuple[str, str], ...] = ()
+    symbols: tuple[tuple[str, str], ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -61,6 +67,21 @@ class Vocabulary:
             self.states, self.definitions, self.parameters, self.matrices, self.biases, self.inputs, self.functions,
         )  # fmt: skip
         return tuple(dict.fromkeys(name for table in tables for name in table))
+
+    def given(self, symbol: Symbol, sup: str = "") -> str | None:
+        """What the writer says that a symbol stands for."""
+        return self._given.get(Key(symbol.plain.base, symbol.plain.sub, sup))
+
+    @cached_property
+    def _given(self) -> dict[Key, str]:
+        found: dict[Key, str] = {}
+        for latex, meaning in self.symbols:
+            keys = keys_of(_braced(latex))
+            if keys is None:
+                rule = r"It is a letter with scripts: q, q^*, \Delta_0, K_{hr}."
+                raise FormulaError("no single symbol", latex, (0, len(latex)), rule)
+            found[keys[1]] = meaning
+        return found
 
     @cached_property
     def shown(self) -> dict[str, str]:
@@ -98,9 +119,16 @@ class Vocabulary:
         return _table(primary, 0), _table(primary, 1), _table(fallback, 1)
 
 
-def vocabulary(site: SiteForm, spellings: Mapping[str, str] | None = None) -> Vocabulary:
-    """The names of a cell; ``spellings`` adds LaTeX -> name to the cell's ``[latex]`` table."""
+def vocabulary(site: SiteForm, symbols: Mapping[str, str] | None = None) -> Vocabulary:
+    """The names of a cell; ``symbols`` says what further LaTeX symbols stand for, in the plain notation.
+
+    Raises
+    ------
+    FormulaError : what a symbol is said to stand for cannot be read
+    """
     cell = site.cell
+    for meaning in (symbols or {}).values():
+        read_formula(f"1 = {meaning}")
     fed = [item.name for number, item in enumerate(site.fields) if number not in site.input_fields]
     slopes = [item.name for item in site.definitions if item.function is not None]
     own = [(latex, name) for name, latex in cell.latex.items()]
@@ -117,7 +145,8 @@ def vocabulary(site: SiteForm, spellings: Mapping[str, str] | None = None) -> Vo
         slopes=tuple(slopes),
         exact=_exact_arguments(site),
         depends=_dependencies(site),
-        spellings=(*(spellings or {}).items(), *own),
+        spellings=tuple(own),
+        symbols=tuple((symbols or {}).items()),
     )
 
 
@@ -146,6 +175,11 @@ def _dependencies(site: SiteForm) -> dict[str, str]:
         if len(free) == 1:
             found[item.name] = str(free.pop())
     return found
+
+
+def _braced(latex: str) -> str:
+    """``K_hr`` as ``K_{hr}``: an index of several letters, typed without braces."""
+    return re.sub(r"_([A-Za-z0-9]{2,})$", r"_{\1}", latex.strip())
 
 
 def _table(pairs: Iterable[tuple[str, str]], which: int) -> dict[Key, set[str]]:
