@@ -246,7 +246,7 @@ class CompiledAverage:
             line = sp.Poly(node.argument, symbols[0])
             if line.degree() != 1:
                 continue
-            slope, shift = (complex(c.xreplace(substitution).evalf()) for c in line.all_coeffs())
+            slope, shift = (complex(sp.sympify(c.xreplace(substitution)).evalf()) for c in line.all_coeffs())
             row = columns[symbols[0]]
             speed = slope.real * shape.spread[row, 0]
             if abs(speed) < np.finfo(float).tiny or not np.isfinite(speed):  # below it 1 / speed overflows

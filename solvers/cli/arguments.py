@@ -47,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
     show = _cell(command("show", "print a cell's equations and what it declares"))
     show.add_argument("--source", action="store_true", help="print the cell file itself, to copy and change")
     _budget(show)
-    derive = _ansatz(_cell(command("derive", "derive the theory, with numbered steps")))
+    derive = _ansatz(_changed(command("derive", "derive the theory, with numbered steps")))
     derive.add_argument("--tex", metavar="FILE", help="also write a complete LaTeX document")
     derive.add_argument("--md", metavar="FILE", help="also write Markdown, with formulas between dollar signs")
     derive.add_argument("--html", metavar="FILE", help="also write one HTML page that opens without a network")
@@ -60,16 +60,16 @@ def parser() -> argparse.ArgumentParser:
         ("solve", "solve the mean field: all solutions, with errors"),
         ("spectrum", "eigenvalues of the Jacobian at every static solution"),
     ):
-        own = _cell(command(name, text))
+        own = _changed(command(name, text))
         _budget(_json(_tolerance(_parameters(own if name == "spectrum" else _ansatz(own)))))
     for name, text in (
         ("simulate", "measure finite networks"),
         ("check", "compare theory and finite networks"),
     ):
-        own = _parameters(_ansatz(_cell(command(name, text))))
+        own = _parameters(_ansatz(_changed(command(name, text))))
         _networks(own, 1000)
         _budget(_json(_tolerance(own) if name == "check" else own))
-    verify = _ansatz(_cell(command("verify", "check a hand formula against the theory")))
+    verify = _ansatz(_changed(command("verify", "check a hand formula against the theory")))
     verify.add_argument("formula", metavar="FORMULA", nargs="?", help="left = right")
     verify.add_argument("--file", metavar="FILE", help="check every line of a file instead")
     verify.add_argument("--latex", action="store_true", help="formulas are LaTeX")
@@ -77,10 +77,10 @@ def parser() -> argparse.ArgumentParser:
         "--where", metavar="NAME=VALUE", action="append", default=[], help="fix a parameter (all others stay free)"
     )
     _budget(_json(verify))
-    export = _ansatz(_cell(command("export", "write the equations as one standalone NumPy file")))
+    export = _ansatz(_changed(command("export", "write the equations as one standalone NumPy file")))
     export.add_argument("-o", "--output", metavar="FILE.py", required=True, help="the file to write")
     _budget(export)
-    report = _parameters(_ansatz(_cell(command("report", "derivation, numbers and figures in one folder"))))
+    report = _parameters(_ansatz(_changed(command("report", "derivation, numbers and figures in one folder"))))
     _networks(report, 1000)
     report.add_argument("-o", "--output", metavar="DIR", required=True, help="the folder to write")
     _budget(_tolerance(report))
@@ -97,6 +97,18 @@ def _version() -> str:
 def _cell(own: argparse.ArgumentParser) -> argparse.ArgumentParser:
     own.add_argument("cell", metavar="CELL", help="a shipped cell's name, or the path of a cell file")
     return own
+
+
+def _changed(own: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    own.add_argument(
+        "--set", metavar="NAME=VALUE", action="append", default=[],
+        help="replace a function (phi=erf), parameter, bias, input or gain before anything is derived",
+    )  # fmt: skip
+    own.add_argument(
+        "--limit", metavar="NAME=oo", action="append", default=[],
+        help="send a parameter to infinity: saturated gates become exact steps",
+    )  # fmt: skip
+    return _cell(own)
 
 
 def _ansatz(own: argparse.ArgumentParser) -> argparse.ArgumentParser:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 
-from derive.cell import load
 from derive.pipeline import derive_theory
 from derive.write.html import html
 from derive.write.latex import document
 from derive.write.markdown import markdown
 from derive.write.preset import load_notation
 from derive.write.text import derivation_text
+from solvers.cli.chosen import chosen_cell
 from solvers.cli.progress import Progress
 from solvers.output import writable_file, write_text
 
@@ -21,7 +21,7 @@ FORMATS = {"tex": ("LaTeX", document), "md": ("Markdown", markdown), "html": ("H
 
 def run(given: argparse.Namespace) -> int:
     """Print the derivation; write it in the formats asked for."""
-    cell = load(given.cell)
+    cell = chosen_cell(given)
     load_notation(given.notation)
     asked = [(key, getattr(given, key)) for key in FORMATS if getattr(given, key) is not None]
     targets = [(key, writable_file(path)) for key, path in asked]

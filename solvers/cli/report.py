@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import argparse
 
-from derive.cell import load, resolve
+from derive.cell import resolve
 from solvers.cli.assignments import assignments
+from solvers.cli.chosen import chosen_cell
 from solvers.cli.progress import Progress
 from solvers.report import report
 
 
 def run(given: argparse.Namespace) -> int:
     """Write the folder and say what is in it."""
-    cell = load(given.cell)
+    cell = chosen_cell(given)
     parameters = assignments(given.parameters)
     resolve(cell, parameters)
     with Progress(f"report on {cell.name}") as progress:

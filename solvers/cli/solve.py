@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from derive.cell import load, resolve
+from derive.cell import resolve
 from solvers.budget import BudgetSpent
 from solvers.cli.assignments import assignments
+from solvers.cli.chosen import chosen_cell
 from solvers.cli.objects import print_json, unfinished
 from solvers.cli.progress import Progress
 from solvers.solve import solve
@@ -15,7 +16,7 @@ from solvers.tables.theory import solved_text
 
 def run(given: argparse.Namespace) -> int:
     """Print all solutions."""
-    cell = load(given.cell)
+    cell = chosen_cell(given)
     parameters = assignments(given.parameters)
     resolve(cell, parameters)
     with Progress(f"solving {cell.name} ({given.ansatz})"):

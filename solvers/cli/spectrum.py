@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from derive.cell import load, resolve
+from derive.cell import resolve
 from solvers.budget import BudgetSpent
 from solvers.cli.assignments import assignments
+from solvers.cli.chosen import chosen_cell
 from solvers.cli.objects import print_json, unfinished
 from solvers.cli.progress import Progress
 from solvers.spectra import spectra
@@ -15,7 +16,7 @@ from solvers.tables.theory import spectra_text
 
 def run(given: argparse.Namespace) -> int:
     """Print the spectrum at every static solution."""
-    cell = load(given.cell)
+    cell = chosen_cell(given)
     parameters = assignments(given.parameters)
     resolve(cell, parameters)
     with Progress(f"spectrum of {cell.name}"):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from derive.cell import load
 from derive.cell.spec import Cell
 from derive.errors import GatefieldError, ParameterError
 from derive.verify.formula import FormulaError
 from solvers.budget import BudgetSpent
 from solvers.cli.assignments import assignments
+from solvers.cli.chosen import chosen_cell
 from solvers.cli.objects import print_json
 from solvers.cli.progress import Progress
 from solvers.tables.verdicts import verdict_line, verdict_text
@@ -21,7 +21,7 @@ MAX_LINES = 2000
 
 def run(given: argparse.Namespace) -> int:
     """Check one formula, or a file of them; 1 if one differs."""
-    cell = load(given.cell)
+    cell = chosen_cell(given)
     where = assignments(given.where)
     if (given.formula is None) == (given.file is None):
         raise ParameterError("verify takes one formula, or a file of them with --file, and not both")

@@ -1,0 +1,15 @@
+"""The cell that a command is about: CELL, with --set and --limit applied."""
+
+from __future__ import annotations
+
+import argparse
+
+from derive.cell import load
+from derive.cell.limit import limit
+from derive.cell.spec import Cell
+from derive.cell.substitute import substitute
+
+
+def chosen_cell(given: argparse.Namespace) -> Cell:
+    """Read the cell, replace what --set names, then send the parameters of --limit to infinity."""
+    return limit(substitute(load(given.cell), given.set), given.limit)
