@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import shutil
 import subprocess
 import sys
 from functools import cache
@@ -313,17 +312,3 @@ def test_bytes_do_not_depend_on_the_hash_seed_or_on_what_was_derived_before() ->
     assert all(run.returncode == 0 for run in runs)
     assert len(printed[0]) == len(cases)
     assert printed[0] == printed[1][::-1]
-
-
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
-@pytest.mark.parametrize("case", CASES)
-def test_document_compiles(case: str, tmp_path: Path) -> None:
-    (tmp_path / "derivation.tex").write_text(document(theory_of(case)), encoding="utf-8")
-    run = subprocess.run(
-        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "derivation.tex"],
-        cwd=tmp_path, capture_output=True, text=True, errors="replace", timeout=60,
-    )  # fmt: skip
-    assert run.returncode == 0, run.stdout[-2000:]
-    assert (tmp_path / "derivation.pdf").stat().st_size > 10_000
-    too_wide = [float(width) for width in re.findall(r"Overfull \\hbox \(([\d.]+)pt", run.stdout)]
-    assert max(too_wide, default=0.0) < 40, "something runs into the margin"

@@ -5,25 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from derive.write.derivation_section import closing_blocks, propagation_blocks, sampled_blocks, step_blocks
-from derive.write.model_section import ansatz_blocks, model_blocks, site_blocks
+from derive.write.closing_section import closing_blocks
+from derive.write.limits_section import limit_blocks
+from derive.write.mean_field_section import mean_field_blocks
+from derive.write.model_section import ansatz_blocks, model_blocks
 from derive.write.presenter import Block, Display, Heading, Presenter
+from derive.write.propagation_section import propagation_blocks
 from derive.write.spectrum_section import spectrum_blocks
 
 
 def blocks(show: Presenter) -> Iterator[Block]:
-    """Model, ansatz, site form, derivation, what follows from it, notes; headings and equations numbered."""
+    """Model, assumptions, mean field, perturbations or spectrum, limits, notes; headings and equations numbered."""
     yield from _numbered(_unnumbered(show))
 
 
 def _unnumbered(show: Presenter) -> Iterator[Block]:
     yield from model_blocks(show)
     yield from ansatz_blocks(show)
-    yield from site_blocks(show)
-    yield from step_blocks(show)
-    yield from sampled_blocks(show)
+    yield from mean_field_blocks(show)
     yield from propagation_blocks(show)
     yield from spectrum_blocks(show)
+    yield from limit_blocks(show)
     yield from closing_blocks(show)
 
 

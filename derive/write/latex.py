@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from derive.theory import Theory
 from derive.write.content import blocks
-from derive.write.derivation_section import step_rows
 from derive.write.layout import row_lines
 from derive.write.presenter import Block, Display, Heading, Paragraph, Row, latex_presenter
 from derive.write.preset import DEFAULT
+from derive.write.steps import step_rows
 
 _PREAMBLE = r"""\documentclass[10pt,a4paper]{article}
 \usepackage[margin=2.2cm]{geometry}

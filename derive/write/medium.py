@@ -20,6 +20,7 @@ class Medium(Protocol):
     """How words and formulas look."""
 
     def escaped(self, text: str) -> str: ...
+    def math(self, latex: str) -> str: ...
     def words(self, text: str) -> str: ...
     def formula(self, text: str) -> str: ...
     def symbolic(self, text: str) -> Box: ...
@@ -35,6 +36,11 @@ def set_prose(text: str, medium: Medium) -> str:
     """A sentence with formulas between dollar signs, in a medium."""
     parts = text.split("$")
     return "".join(medium.formula(part) if number % 2 else medium.words(part) for number, part in enumerate(parts))
+
+
+def _letter(notation: LatexNotation | TextNotation, base: str, script: str) -> str | None:
+    """The notation's own letter for a field, a variance and their like; a bare C is no covariance."""
+    return notation.symbols.letters.get(base) if script or base == "u" else None
 
 
 class LatexMedium:
@@ -130,8 +136,7 @@ class LatexMedium:
         base, _, script = word.partition("_")
         inner = script.strip("{}")
         if base in ("sum", "q") or len(base) == 1 or base in GREEK:
-            letters = self.notation.symbols.letters
-            letter = r"\sum" if base == "sum" else letters.get(base) or identifier_latex(base)
+            letter = r"\sum" if base == "sum" else _letter(self.notation, base, script) or identifier_latex(base)
             shown = inner if inner.isalnum() else translate(inner, self._atom)
             return f"{letter}_{{{shown}}}" if script else letter
         return identifier_latex(word)
@@ -149,6 +154,10 @@ class TextMedium:
     def escaped(self, text: str) -> str:
         """Plain text."""
         return text
+
+    def math(self, latex: str) -> str:
+        """A formula in a sentence."""
+        return latex
 
     def words(self, text: str) -> str:
         return text
@@ -202,9 +211,8 @@ class TextMedium:
             simple = re.fullmatch(r"-?\d+", inner)
             return inner.translate(str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")) if simple else f"^{inner}"
         if re.fullmatch(r"d[a-z](_\w+)?", atom) and atom != "dt":
-            return "δ" + atom[1:]
+            return "δ" + self._atom(atom[1:])
         if atom[:1].isalpha():
             base, mark, script = atom.partition("_")
-            letters = self.notation.symbols.letters if mark else {}
-            return (letters.get(base) or greek_letter(base) or base) + mark + script.strip("{}")
+            return (_letter(self.notation, base, script) or greek_letter(base) or base) + mark + script.strip("{}")
         return atom

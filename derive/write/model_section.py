@@ -7,18 +7,24 @@ from collections.abc import Iterator
 from derive.cell.expression import Node, Number
 from derive.cell.spec import Bias, Equation, Input, Weight
 from derive.write.box import Box
-from derive.write.nodes import Named
 from derive.write.presenter import Block, Display, Heading, Paragraph, Presenter, Row
 
-_ASSUMPTIONS = {
-    "static": (
-        "Fields, biases and inputs are constant in time; the states sit at a fixed point.",
-        "The number of units goes to infinity: a unit sees Gaussian fields whose covariance is averaged over sites.",
-    ),
-    "untied": (
-        "Weights, biases and inputs are drawn anew at every step; two replicas share weights and biases.",
-        "The number of units goes to infinity: a unit sees Gaussian fields whose covariance is averaged over sites.",
-    ),
+_TIME = {
+    "static": "fields, biases and inputs are constant in time and the states sit at a fixed point",
+    "untied": "weights, biases and inputs are drawn anew at every step; two replicas share weights and biases",
+}
+_STATIONARY = {
+    "static": "the fixed point is one of the mean field: its averages reproduce themselves",
+    "untied": "after many steps the averages no longer change",
+}
+_GRADIENT = {
+    "static": "in the Jacobian, the weights may be taken as independent of the states",
+    "untied": "weights are fresh at every step, so that a perturbation is independent of those it meets",
+}
+_CLOSURE = {
+    "exact": "exact; the equations below determine every average",
+    "implicit": "implicit; a state is the root of an equation that is solved numerically at every site",
+    "sampled": "sampled; the moments do not close, the chain of one site is sampled and numbers carry a standard error",
 }
 
 
@@ -45,68 +51,45 @@ def model_blocks(show: Presenter) -> Iterator[Block]:
 
 
 def ansatz_blocks(show: Presenter) -> Iterator[Block]:
-    """What the ansatz assumes, and how things are written."""
-    yield Heading(f"Ansatz: {show.theory.ansatz}")
-    for sentence in _ASSUMPTIONS.get(show.theory.ansatz, ()):
-        yield Paragraph(show.sentence(sentence))
-    yield Paragraph(show.words(
+    """What is assumed, one named assumption after the other, and how things are written."""
+    theory = show.theory
+    ansatz = theory.ansatz
+    yield Heading("Assumptions")
+    for label, sentence in (
+        ("Ansatz", f"{ansatz}; {_TIME[ansatz]}"),
+        ("Many units", "N goes to infinity; what is derived is the leading order, and a network of N units differs "
+                       "from it by terms of order 1/N in averages and N^{-1/2} at the edge of a spectrum"),
+        ("Self-averaging", "an average over the units of one network is the average over one site"),
+        ("Independent fields", "a field is a sum over many independent weights and hence Gaussian; fields of "
+                               "different matrices are independent, those of one matrix jointly Gaussian"),
+        ("Stationarity", _STATIONARY[ansatz]),
+        ("Gradient independence", _GRADIENT[ansatz]),
+        ("Closure", _CLOSURE[theory.closure]),
+    ):  # fmt: skip
+        yield Paragraph(show.sentence(f"{sentence}."), label)
+    yield Paragraph(_conventions(show), "Conventions")
+
+
+def _conventions(show: Presenter) -> str:
+    """How averages, variances and primes are to be read."""
+    parts = [
         "$E[f]$ is the average of $f$ over one site: its fields, biases and inputs. The variance of the product $u_k$ "
         "is $q_k$. A prime on a definition or a function is the derivative of the function at its argument; a prime on "
         "a state is its next value."
-        + (" A tilde marks replica b." if show.theory.ansatz == "untied" else "")
-    ))  # fmt: skip
-
-
-def site_blocks(show: Presenter) -> Iterator[Block]:
-    """Fields, F and the non-zero entries of L, a, b, e."""
-    site = show.theory.site
-    yield Heading("Site form")
-    yield Paragraph(show.words("Every matrix product is a field; a unit feels the others through its fields only."))
-    if site.fields:
-        yield Display(tuple(
-            Row(show.plain(item.symbol),
-                show.style.matrix_product(show.notation.name(item.weight), show.show(item.v, names=show.site_names)))
-            for item in site.fields
-        ))  # fmt: skip
-    rows = []
-    for state, value in zip(site.states, site.F, strict=True):
-        head = show.notation.name(state.name, 1) if site.discrete else show.notation.flow(state.name)
-        rows.append(Row(head, show.show(value, [Named(state.name, 1)], show.site_names)))
-    yield Display(tuple(rows))
-    arrow = "ds'" if site.discrete else "d ds/dt"
-    yield Paragraph(show.words(
-        f"A perturbation obeys ${arrow} = L ds + a du$ and $du_k = W_k (b ds + e du)_k$ with the derivatives (entries "
-        "that are not shown vanish)"
-    ))  # fmt: skip
-    rows = list(_derivatives(show))
-    if rows:
-        yield Display(tuple(rows))
-
-
-def _derivatives(show: Presenter) -> Iterator[Row]:
-    site = show.theory.site
-    states = [show.plain(state).text for state in site.states]
-    fields = [show.plain(item.symbol).text for item in site.fields]
-    for name, matrix, rows, columns in (
-        ("L", site.L, states, states), ("a", site.a, states, fields),
-        ("b", site.b, fields, states), ("e", site.e, fields, fields),
-    ):  # fmt: skip
-        for i, row in enumerate(rows):
-            for j, column in enumerate(columns):
-                if matrix[i, j] != 0:
-                    yield Row(_indexed(show, name, row, column), show.show(matrix[i, j], names=show.site_names))
-
-
-def _indexed(show: Presenter, name: str, row: str, column: str) -> Box:
-    head = show.medium.symbolic(name).text
-    return show.medium.index(head, row, column)
+    ]
+    if show.theory.ansatz == "untied":
+        parts.append("A tilde marks replica b.")
+    if show.tree.indexed:
+        parts.append("In the equations of the model the index $t$ counts steps.")
+    own = show.squares()
+    return show.words(" ".join(parts)) + (f" {show.words('Some averages have names:')} {own}." if own else "")
 
 
 def _equation(show: Presenter, item: Equation) -> Row:
     if item.kind == "definition":
-        left = show.notation.name(item.target)
+        left = show.tree.present(item.target)
     elif item.kind == "next":
-        left = show.notation.name(item.target, 1)
+        left = show.tree.next(item.target)
     else:
         left = show.notation.flow(item.target)
         if item.time_constant is not None:

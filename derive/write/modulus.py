@@ -124,6 +124,8 @@ class Conjugation:
         factors = integrand.as_powers_dict()
         if not any(isinstance(base, Modulus2) and exponent < 0 for base, exponent in factors.items()):
             return integrand
+        if all(isinstance(base, Modulus2) and exponent < 0 for base, exponent in factors.items()):
+            return integrand
         root: list[sp.Expr] = []
         for base, exponent in factors.items():
             if isinstance(base, Modulus2) and exponent.is_Integer:

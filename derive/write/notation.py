@@ -34,6 +34,7 @@ class Notation(Protocol):
     def symbol(self, symbol: sp.Symbol) -> Box: ...
     def name(self, identifier: str, primes: int = 0, replica: int = 0) -> Box: ...
     def function(self, identifier: str, order: int) -> Box: ...
+    def at_step(self, identifier: str, *, before: bool) -> Box: ...
     def flow(self, state: str) -> Box: ...
     def spectral(self) -> str: ...
     def entry(self, head: str, row: tuple[str, ...], column: tuple[str, ...]) -> Box: ...
@@ -77,6 +78,13 @@ class LatexNotation:
         text = text or identifier_latex(identifier)
         return Box(_primed(text, order), visible_width(text) + 0.4 * order)
 
+    def at_step(self, identifier: str, *, before: bool) -> Box:
+        """A declared name with the number of the step as an index."""
+        text, step = self.name(identifier).text, "t-1" if before else "t"
+        match = re.fullmatch(r"(.*)_(\{.*\}|\\?\w+)", text)
+        shown = f"{match[1]}_{{{match[2].strip('{}')},{step}}}" if match else f"{text}_{{{step}}}"
+        return Box(shown, visible_width(shown))
+
     def flow(self, state: str) -> Box:
         """The time derivative of a state."""
         return Box(rf"\frac{{d}}{{dt}} {self.name(state).text}", 3, tall=True)
@@ -91,6 +99,8 @@ class LatexNotation:
         """Any symbol of a theory that is not a moment."""
         if symbol.name == "lam[]":
             return Box(self.spectral(), 1)
+        if symbol.name == "chi1[]":
+            return Box(self.symbols.chi1, 2, POWER if "^" in self.symbols.chi1 else ATOM)
         if symbol.name == "conj(lam)[]":
             shown = self.symbols.conjugate.replace("@", self.spectral())
             return Box(shown, 1, POWER if "^" in shown else ATOM)
@@ -158,8 +168,12 @@ class TextNotation:
 
     def function(self, identifier: str, order: int) -> Box:
         """The head of a call."""
-        shown = {"sigmoid": "σ", "step": "Θ"}.get(identifier) or self.table.get(identifier, identifier)
+        shown = {"sigmoid": "σ", "step": "Θ", "pi": "π"}.get(identifier) or self.table.get(identifier, identifier)
         return _plain(shown + "'" * order)
+
+    def at_step(self, identifier: str, *, before: bool) -> Box:
+        """A declared name with the number of the step as an index."""
+        return _plain(self.name(identifier).text + ("ₜ₋₁" if before else "ₜ"))
 
     def flow(self, state: str) -> Box:
         """The time derivative of a state."""
@@ -175,6 +189,8 @@ class TextNotation:
         """Any symbol of a theory that is not a moment."""
         if symbol.name == "lam[]":
             return _plain(self.spectral())
+        if symbol.name == "chi1[]":
+            return _plain(self.symbols.chi1)
         if symbol.name == "conj(lam)[]":
             return _plain(self.symbols.conjugate.replace("@", self.spectral()))
         found = parts_of(symbol.name)

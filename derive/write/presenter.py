@@ -8,8 +8,10 @@ from typing import Union
 
 import sympy as sp
 
+from derive.gaussian.average import Average
+from derive.limits import limits_of
 from derive.stability.spectrum import LAM, LAM_CONJ
-from derive.theory import Theory
+from derive.theory import Step, Theory
 from derive.write.box import Box
 from derive.write.collect import collect
 from derive.write.medium import LatexMedium, Medium, TextMedium, set_prose
@@ -70,13 +72,23 @@ Block = Union[Heading, Paragraph, Display]
 class Presenter:
     """Sets the expressions, equations and sentences of one theory in one medium."""
 
-    def __init__(self, theory: Theory, style: Style, notation: LatexNotation | TextNotation, medium: Medium) -> None:
-        self.theory, self.style, self.notation, self.medium = theory, style, notation, medium
+    def __init__(
+        self,
+        theory: Theory,
+        limits: tuple[Step, ...],
+        style: Style,
+        notation: LatexNotation | TextNotation,
+        medium: Medium,
+        *,
+        indexed: bool = False,
+    ) -> None:
+        self.theory, self.limits = theory, limits
+        self.style, self.notation, self.medium = style, notation, medium
         self.conjugation = Conjugation(LAM, LAM_CONJ)
         self.names, self.site_names = names_of(theory), site_names(theory)
         states = tuple(theory.site.cell.states)
         self.typesetter = Typesetter(style, notation, frozenset(theory.site.parameters), states)
-        self.tree = TreeSetter(theory.site.cell, style, notation)
+        self.tree = TreeSetter(theory.site.cell, style, notation, indexed=indexed)
 
     def show(self, expression: sp.Basic, without: Iterable[Named] = (), names: Names | None = None) -> Box:
         """An expression with its names, moduli and common factors."""
@@ -103,6 +115,22 @@ class Presenter:
         table = {name: shown for name, shown in self.notation.table.items() if name != "x"}
         return TreeSetter(self.theory.site.cell, self.style, replace(self.notation, table=table))
 
+    def squares(self) -> str:
+        """How the notation writes averages of squares and of two replicas, as equations in a sentence."""
+        symbols, pairs = self.notation.symbols, []
+        if "@" in symbols.square:
+            letter, two = Box("f", 1), self.style.integer(2)
+            pairs.append((self.notation.titled(symbols.square, letter), self.style.power(letter, two)))
+        for state in self.theory.site.states:
+            if symbols.square and "@" not in symbols.square:
+                pairs.append((self.plain(Average(state**2)), self.plain(state**2)))
+            copy = sp.Symbol(f"{state.name}^b", real=True)
+            if symbols.overlap and self.theory.replicas is not None:
+                pairs.append((self.plain(Average(state * copy)), self.plain(state * copy)))
+        return ", ".join(
+            self.medium.math(f"{name.flat().text} = {self.style.average(inner).flat().text}") for name, inner in pairs
+        )
+
     def field(self, number: int) -> str:
         """Name of a field."""
         return self.theory.site.fields[number].name
@@ -113,23 +141,25 @@ def latex_presenter(
 ) -> Presenter:
     """For media whose formulas are written in LaTeX."""
     preset = load_notation(notation)
-    names = latex_notation(theory.site.cell, preset, moments_of(theory))
-    return Presenter(theory, LatexStyle(preset.latex), names, medium(names))
+    limits = limits_of(theory)
+    names = latex_notation(theory.site.cell, preset, moments_of(theory, limits))
+    return Presenter(theory, limits, LatexStyle(preset.latex), names, medium(names), indexed=preset.time == "index")
 
 
 def text_presenter(theory: Theory, notation: str = DEFAULT) -> Presenter:
     """For a terminal."""
     preset = load_notation(notation)
-    names = text_notation(theory.site.cell, preset, moments_of(theory))
-    return Presenter(theory, TextStyle(preset.text), names, TextMedium(names))
+    limits = limits_of(theory)
+    names = text_notation(theory.site.cell, preset, moments_of(theory, limits))
+    return Presenter(theory, limits, TextStyle(preset.text), names, TextMedium(names), indexed=preset.time == "index")
 
 
-def moments_of(theory: Theory) -> dict[str, sp.Expr]:
+def moments_of(theory: Theory, limits: tuple[Step, ...] = ()) -> dict[str, sp.Expr]:
     """The integrand behind the name of every moment that occurs in a theory."""
     known = known_symbols(theory)
     names = names_of(theory)
     found: dict[str, sp.Expr] = {}
-    for expression in _expressions(theory):
+    for expression in _expressions(theory, limits):
         for symbol in expression.free_symbols:
             parts = split_moment(symbol.name)
             if parts is None or parts[0] not in ("E", "P", "C") or symbol.name in found:
@@ -147,8 +177,8 @@ def known_symbols(theory: Theory) -> dict[str, sp.Symbol]:
     return {symbol.name: symbol for symbol in symbols}
 
 
-def _expressions(theory: Theory) -> Iterator[sp.Basic]:
-    for step in theory.steps:
+def _expressions(theory: Theory, limits: tuple[Step, ...]) -> Iterator[sp.Basic]:
+    for step in (*theory.steps, *limits):
         for left, right in step.equations:
             yield from (left, right)
     yield from theory.system.equations.values()

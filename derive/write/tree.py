@@ -12,10 +12,12 @@ from derive.write.style import Style, total
 
 
 class TreeSetter:
-    """Sets the equations of one cell."""
+    """Sets the equations of one cell; ``indexed``: with the number of the step as an index instead of primes."""
 
-    def __init__(self, cell: Cell, style: Style, notation: Notation) -> None:
+    def __init__(self, cell: Cell, style: Style, notation: Notation, *, indexed: bool = False) -> None:
         self.style, self.notation = style, notation
+        self.indexed = indexed and cell.time == "discrete"
+        self.states, self.biases = frozenset(cell.states), frozenset(cell.biases)
         self.definitions = {name: item.right for name, item in cell.definitions.items()}
         self.vectors = {*cell.states, *cell.biases, *cell.inputs}
         for name in cell.definitions:
@@ -43,9 +45,9 @@ class TreeSetter:
             case Number(value=value):
                 return self.number(value)
             case Name(name=name):
-                return self.notation.name(name)
+                return self.present(name)
             case Next(name=name):
-                return self.notation.name(name, 1)
+                return self.next(name)
             case Negate():
                 return total([(True, self._term(node.operand))])
             case Product(weight=weight, operand=operand):
@@ -57,6 +59,16 @@ class TreeSetter:
             case Binary(op=op, left=left, right=right):
                 return self._binary(op, left, right)
         raise TypeError(f"not a node: {node!r}")
+
+    def present(self, name: str) -> Box:
+        """A name as it stands on a right-hand side."""
+        if self.indexed and name in self.vectors - self.biases:
+            return self.notation.at_step(name, before=name in self.states)
+        return self.notation.name(name)
+
+    def next(self, name: str) -> Box:
+        """The next value of a state."""
+        return self.notation.at_step(name, before=False) if self.indexed else self.notation.name(name, 1)
 
     def number(self, value: Fraction) -> Box:
         """A literal: a decimal where it has one, else a fraction."""

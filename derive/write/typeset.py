@@ -176,7 +176,7 @@ class Typesetter:
 
     def _rank(self, factor: sp.Expr) -> int:
         base = factor.base if isinstance(factor, sp.Pow) else factor
-        if base.is_Number:
+        if base.is_Number or base.is_NumberSymbol:
             return _NUMBER
         if isinstance(base, Average):
             return _AVERAGE

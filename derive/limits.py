@@ -1,0 +1,19 @@
+"""Limits in which a theory simplifies, as steps of a derivation.
+
+`RULES` lists them: each is a function from a theory to steps, and a rule added there appears in every document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from derive.stability.saturation import saturated_gates
+from derive.stability.zero_state import zero_state
+from derive.theory import Step, Theory
+
+RULES: tuple[Callable[[Theory], Iterable[Step]], ...] = (zero_state, saturated_gates)
+
+
+def limits_of(theory: Theory) -> tuple[Step, ...]:
+    """Every limit that applies to a theory, in the order of `RULES`."""
+    return tuple(step for rule in RULES for step in rule(theory))
