@@ -207,12 +207,12 @@ class _Engine:
 
     def outer(self, expression: sp.Expr) -> sp.Expr:
         """An expression with all its averages rewritten."""
-        nodes = sorted(_outermost(expression), key=sp.default_sort_key)
+        nodes = sorted(outermost(expression), key=sp.default_sort_key)
         return expression.xreplace({node: self._average(node) for node in nodes})
 
     def _average(self, node: Average) -> sp.Expr:
         if node not in self._done:
-            held = {inner: sp.Dummy("E", real=True) for inner in sorted(_outermost(node.integrand), key=str)}
+            held = {inner: sp.Dummy("E", real=True) for inner in sorted(outermost(node.integrand), key=str)}
             values = {mark: self._average(inner) for inner, mark in held.items()}
             self._done[node] = self._steps(node.integrand.xreplace(held)).xreplace(values)
         return self._done[node]
@@ -230,8 +230,8 @@ class _Engine:
         return Average(integrand)
 
 
-def _outermost(expression: sp.Basic) -> set[Average]:
+def outermost(expression: sp.Basic) -> set[Average]:
     """Averages that no other average contains."""
     if isinstance(expression, Average):
         return {expression}
-    return set().union(*(_outermost(part) for part in expression.args)) if expression.args else set()
+    return set().union(*(outermost(part) for part in expression.args)) if expression.args else set()
