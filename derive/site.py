@@ -15,6 +15,7 @@ from functools import cached_property
 
 import sympy as sp
 
+from derive.cell.arithmetic import names_in
 from derive.cell.expression import Binary, Call, Name, Negate, Next, Node, Number, Product, Span
 from derive.cell.spec import Cell
 from derive.elementary import Fn, FunctionTable, X
@@ -203,6 +204,7 @@ class _Builder:
         return {
             name: self._expression(body, lambda leaf: X if leaf == "x" else self.parameters[leaf])
             for name, body in self.cell.functions.items()
+            if not names_in(body) - {"x"}
         }
 
     def _record(self, name: str, place: Callable[[sp.Expr], sp.Expr]) -> Definition:
@@ -256,10 +258,17 @@ class _Builder:
             case Binary(op=op, left=left, right=right):
                 return _binary(op, self._expression(left, leaf), self._expression(right, leaf))
             case Call(function=function, argument=argument):
-                return apply_function(function, self._expression(argument, leaf))
+                return self._call(function, self._expression(argument, leaf))
             case Product(weight=weight, operand=operand, span=span):
                 return self._product(weight, self._expression(operand, leaf), span)
         raise TypeError(f"not a node: {node!r}")
+
+    def _call(self, function: str, argument: sp.Expr) -> sp.Expr:
+        """An own function with parameters in its body is written out: a name alone would hide what it depends on."""
+        body = self.cell.functions.get(function)
+        if body is None or not names_in(body) - {"x"}:
+            return apply_function(function, argument)
+        return self._expression(body, lambda leaf: argument if leaf == "x" else self.parameters[leaf])
 
     def _product(self, weight: str, v: sp.Expr, span: Span) -> sp.Symbol:
         key = (weight, v)

@@ -15,7 +15,7 @@ from fractions import Fraction
 from derive.cell.arithmetic import names_in
 from derive.cell.expression import Binary, Call, Name, Negate, Next, Node, Number, Product
 from derive.cell.spec import Bias, Cell, Equation, Weight
-from derive.cell.substitute import rewrite
+from derive.cell.substitute import inlined, rewrite
 from derive.errors import ParameterError
 
 ONE, ZERO = Number(Fraction(1)), Number(Fraction(0))
@@ -40,6 +40,8 @@ def limit(cell: Cell, assignments: Iterable[str]) -> Cell:
         if name not in cell.parameters:
             known = ", ".join(cell.parameters)
             raise ParameterError(f"--limit {text}: {cell.name} has no parameter `{name}`; there are {known}")
+        for function in [f for f, body in cell.functions.items() if name in _names(body)]:
+            cell = inlined(cell, function)
         cell = _Limit(cell, name, INFINITE[value], text).cell()
     return cell
 
@@ -74,7 +76,6 @@ class _Limit:
             equations=tuple(sorted(equations, key=lambda eq: written[eq.target])),
             weights=self.weights,
             biases=self.biases,
-            functions={k: self._function(f) for k, f in self.old.functions.items()},
             parameters={k: v for k, v in self.old.parameters.items() if k != self.name},
         )
 
@@ -111,11 +112,6 @@ class _Limit:
             self.biases[bias.name] = bias if not mean_order else replace(bias, mean=ZERO)
             if mean_order:
                 self.leading[bias.name] = mean
-
-    def _function(self, body: Node) -> Node:
-        if self.name not in _names(body):
-            return body
-        raise self.refused("the parameter stands in a function of the file, where limits are not looked for")
 
     def scaled(self, node: Node) -> tuple[int, Node]:
         """Order in the parameter, and the leading part with the parameter taken out."""

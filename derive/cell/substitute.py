@@ -121,6 +121,17 @@ def _with_function(cell: Cell, name: str, body: Node) -> Cell:
         if any(isinstance(node, Call) and node.function == name for node in walk(body)):
             raise ParameterError(f"--set {name}={text_of(body)}: a function cannot be defined by itself")
         return replace(cell, functions={**cell.functions, name: body})
+    return _with_calls(cell, name, body)
+
+
+def inlined(cell: Cell, name: str) -> Cell:
+    """The cell with every call of one of its own functions written out."""
+    changed = _with_calls(cell, name, cell.functions[name])
+    return replace(changed, functions={k: f for k, f in changed.functions.items() if k != name})
+
+
+def _with_calls(cell: Cell, name: str, body: Node) -> Cell:
+    """Every call name(argument) replaced by the body with that argument for x."""
 
     def rule(node: Node) -> Node | None:
         if not isinstance(node, Call) or node.function != name:
