@@ -290,11 +290,15 @@ SCRIPT = """
 import hashlib, sys
 sys.path.insert(0, sys.argv[1])
 from test_write_latex import theory_of
+from derive.write.html import html
 from derive.write.latex import document
+from derive.write.markdown import markdown
 from derive.write.text import derivation_text
 for case in sys.argv[2:]:
-    both = document(theory_of(case)) + derivation_text(theory_of(case))
-    print(hashlib.sha256(both.encode()).hexdigest())
+    theory = theory_of(case)
+    every = "".join(write(theory) for write in (document, derivation_text, markdown, html))
+    every += document(theory, "chen-2018")
+    print(hashlib.sha256(every.encode()).hexdigest())
 """
 
 

@@ -22,11 +22,11 @@ h2 { font-size: 1.3rem; margin: 2.2rem 0 .6rem; border-bottom: 1px solid #8886; 
 h3 { font-size: 1.08rem; margin: 1.6rem 0 .4rem; }
 h2 span, h3 span { color: #777; margin-right: .6em; }
 p { margin: .5rem 0; }
-p.ansatz, nav { color: #666; }
+p.subtitle, nav { color: #666; }
 nav ol { padding-left: 1.4em; columns: 2; }
 p.reason, p.assumption { margin-left: 1.5rem; }
-b.label { font-variant: small-caps; font-weight: 600; }
-div.display { overflow-x: auto; margin: .6rem 0; }
+b.label { font-weight: 600; }
+div.display { overflow: auto hidden; margin: .6rem 0; padding: .1rem 0; }
 table { border-collapse: collapse; width: 100%; }
 td { padding: .22rem 0; vertical-align: baseline; white-space: nowrap; }
 td.left { text-align: right; padding-left: 1.5rem; padding-right: .35em; }
@@ -75,7 +75,7 @@ def html(theory: Theory, notation: str = DEFAULT) -> str:
     cell, show = theory.site.cell, latex_presenter(theory, notation, HtmlMedium)
     title = show.medium.escaped(cell.title or cell.name)
     items = list(blocks(show))
-    body = [f"<h1>{title}</h1>", f'<p class="ansatz">{theory.ansatz} mean-field theory</p>']
+    body = [f"<h1>{title}</h1>", f'<p class="subtitle">{theory.ansatz} mean-field theory</p>']
     if cell.source.strip():
         body.append(f"<p>Source of the cell: {show.medium.escaped(cell.source)}.</p>")
     body += [_contents(items), *(_block(item) for item in items)]

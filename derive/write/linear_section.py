@@ -11,12 +11,12 @@ from derive.write.steps import step
 def linearisation(show: Presenter) -> Iterator[Block]:
     """The non-zero derivatives of F and v."""
     if show.theory.site.discrete:
-        law = "a perturbation obeys ds' = L ds + a du"
+        law = "a perturbation obeys $ds' = L ds + a du$"
     else:
-        law = "the rate of change of a perturbation ds is L ds + a du,"
+        law = "the rate of change of a perturbation $ds$ is $L ds + a du$,"
     yield from step(
         show, "Linearisation", _derivatives(show),
-        f"F and v are differentiated: {law} and du_k = W_k (b ds + e du)_k; entries that are not shown vanish",
+        f"$F$ and $v$ are differentiated: {law} and $du_k = W_k (b ds + e du)_k$; entries that are not shown vanish",
         "perturbations are small",
     )  # fmt: skip
 

@@ -78,14 +78,14 @@ def _outliers(show: Presenter, spectrum: SpectralTheory) -> Iterator[Block]:
     what = ""
     if _shared(spectrum):
         rows, more = _shared_outliers(show, spectrum)
-        what = ("the linear map of m has the eigenvalue one there; l, q are fields of the matrix of k and p of that of "
-                "j. ")  # fmt: skip
+        what = ("the linear map of $m$ has the eigenvalue one there, where $l$, $q$ are fields of the matrix of $k$ "
+                "and $p$ of that of $j$; ")  # fmt: skip
     else:
         rows, more = _plain_outliers(show, spectrum)
     yield from step(
         show, "Outliers", rows,
-        f"{what}W v = u holds exactly at a fixed point, so that isolated eigenvalues remain outside the support; there "
-        "are none at a solution where every v vanishes",
+        f"{what}$W v = u$ holds exactly at a fixed point, so that isolated eigenvalues remain outside the support; "
+        "there are none at a solution where every $v$ vanishes",
         "the solution is a fixed point of the network, and lam lies outside the support", more,
     )  # fmt: skip
 
@@ -138,6 +138,6 @@ def _eigenvalues(show: Presenter, spectrum: SpectralTheory) -> Iterator[Block]:
     ]  # fmt: skip
     yield from step(
         show, "Exact eigenvalues", rows,
-        "an eigenvalue of a site's L, shown at the solution, with a left eigenvector orthogonal to a or a right one "
-        "annihilated by b is an exact eigenvalue of the Jacobian, for no field reaches or reads it",
+        "an eigenvalue of a site's $L$, shown at the solution, with a left eigenvector orthogonal to $a$ or a right "
+        "one annihilated by $b$ is an exact eigenvalue of the Jacobian, for no field reaches or reads it",
     )  # fmt: skip

@@ -15,7 +15,7 @@ from derive.write.presenter import Block, Display, Heading, Paragraph, Presenter
 def step(
     show: Presenter, rule: str, rows: Iterable[Row], why: str, assumption: str = "", more: Iterable[Block] = ()
 ) -> Iterator[Block]:
-    """A step: sentences as a derivation carries them, formulas in them found by themselves.
+    """A step; formulas in its sentences stand between dollar signs, or are found by themselves where there are none.
 
     more : blocks between the equations and the reason.
     """
@@ -23,9 +23,9 @@ def step(
     if shown := tuple(rows):
         yield Display(shown)
     yield from more
-    yield Paragraph(show.sentence(why), "Reason")
-    if assumption:
-        yield Paragraph(show.sentence(assumption), "Assumption")
+    for label, text in (("Reason", why), ("Assumption", assumption)):
+        if text:
+            yield Paragraph(show.words(text) if "$" in text else show.sentence(text), label)
 
 
 def theory_step(show: Presenter, item: Step) -> Iterator[Block]:

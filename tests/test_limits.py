@@ -1,0 +1,150 @@
+"""Limits: the zero state and saturated gates, against published results and against the averages they come from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import sympy as sp
+from scipy.integrate import quad
+from test_write_latex import CASES, theory_of
+
+from derive import mean_field, parse_cell
+from derive.elementary import Fn, simplify_zero_arguments
+from derive.gaussian.average import Average
+from derive.limits import limits_of
+from derive.stability.spectrum import LAM, LAM_CONJ
+from derive.theory import Step, Theory
+from derive.write.text import derivation_text
+from solvers import solve
+
+CELL = """
+name = "made-up"
+equations = '''
+{equations}
+'''
+[weights]
+W = "g"
+V = "k"
+[biases]
+b = {{ mean = "mu", std = "rho" }}
+[parameters]
+g = 1.0
+k = 1.0
+mu = 0.0
+rho = 0.0
+"""
+
+
+def made_up(equations: str, ansatz: str = "static") -> Theory:
+    return mean_field(parse_cell(CELL.format(equations=equations)), ansatz)
+
+
+def found(theory: Theory, start: str) -> Step | None:
+    return next((step for step in limits_of(theory) if step.rule.startswith(start)), None)
+
+
+def rights(step: Step | None) -> list[sp.Basic]:
+    assert step is not None
+    return [right for left, right in step.equations if left == 1 or str(left) == "chi1[]"]
+
+
+def names(theory: Theory) -> dict[str, sp.Symbol]:
+    return dict(theory.site.parameters)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_limits_are_finite_and_explained(case: str) -> None:
+    for step in limits_of(theory_of(case)):
+        assert step.equations
+        assert step.why
+        for _, right in step.equations:
+            assert not right.has(sp.zoo, sp.nan, sp.oo)
+
+
+def test_rate_network_at_zero() -> None:
+    theory = theory_of("rate static")
+    g = names(theory)["g"]
+    assert sp.simplify(rights(found(theory, "zero state: boundary"))[0] - g**2 / ((1 + LAM) * (1 + LAM_CONJ))) == 0
+    assert rights(found(theory, "zero state: onset")) == [g**2]
+
+
+def test_gated_networks_at_zero() -> None:
+    shown = " ".join(derivation_text(theory_of("gated-rnn static")).split())
+    assert "1 = g_h² σ²(-β_r)" in shown
+    shown = " ".join(derivation_text(theory_of("gru static")).split())
+    assert "b_h = u[U_h] = 0" in shown
+    assert "1 = σ_h² σ²(μ_r)" in shown
+    assert "1 = σ_g² σ²(μ_i) σ²(μ_o)/(1 - σ(μ_f))²" in " ".join(derivation_text(theory_of("lstm static")).split())
+
+
+def test_growth_at_zero() -> None:
+    theory = theory_of("vanilla untied")
+    assert rights(found(theory, "zero state")) == [names(theory)["sigma_w"] ** 2]
+    assert rights(found(theory_of("minimal-rnn untied"), "zero state"))[0].atoms(sp.Symbol).isdisjoint(
+        {names(theory_of("minimal-rnn untied"))["R"]}
+    )
+
+
+def test_a_kink_at_zero_counts_from_both_sides() -> None:
+    theory = made_up("h' = relu(W @ h)", "untied")
+    assert rights(found(theory, "zero state")) == [names(theory)["g"] ** 2 / 2]
+    theory = made_up("h' = leaky_relu(W @ h)", "untied")
+    assert rights(found(theory, "zero state"))[0] == names(theory)["g"] ** 2 * (1 + sp.Rational(1, 10000)) / 2
+
+
+def test_no_zero_state_no_limit() -> None:
+    assert found(made_up("h' = sigmoid(W @ h)"), "zero state") is None
+    assert found(made_up("h' = sin(W @ h) + 1", "untied"), "zero state") is None
+    assert found(made_up("h' = tanh(W @ exp(h))"), "zero state") is None
+
+
+def test_a_bias_of_the_drive_has_to_vanish_and_one_of_a_gate_need_not() -> None:
+    step = found(made_up("h' = tanh(W @ h + b)"), "zero state: boundary")
+    assert step is not None
+    assert [str(left) for left, right in step.equations if right == 0] == ["b"]
+    step = found(made_up("h' = sigmoid(V @ h + b)*h + 0.1*tanh(W @ h)"), "zero state: boundary")
+    assert step is not None
+    assert step.equations[0][0] == 1
+
+
+def test_zero_state_agrees_with_the_solver_at_small_gain() -> None:
+    theory = theory_of("gated-rnn static")
+    gain = 1.3
+    solution = solve(theory, {"g_h": gain}).solutions[0]
+    edge = sp.Symbol("edge")
+    boundary = rights(found(theory, "zero state: boundary"))[0].xreplace({LAM: edge, LAM_CONJ: edge})
+    values = {symbol: 0 if name.startswith("beta") else 1 for name, symbol in names(theory).items()}
+    values[names(theory)["g_h"]] = sp.Float(gain)
+    plain = simplify_zero_arguments(boundary.xreplace(values), theory.site.functions)
+    assert max(sp.solve(plain - 1, edge)) == pytest.approx(solution["spectral_abscissa"], abs=1e-9)
+
+
+def gaussian_mean(function: object, mean: float, variance: float) -> float:
+    def density(x: float) -> float:
+        return float(np.exp(-((x - mean) ** 2) / (2 * variance)) / np.sqrt(2 * np.pi * variance))
+
+    return float(quad(lambda x: function(x) * density(x), -60, 60, points=[0.0], limit=400)[0])  # type: ignore[operator]
+
+
+def test_saturated_gate_against_quadrature() -> None:
+    """The density at zero of a wide argument times the weight of sigma'^2, and one half for the gate's square."""
+    theory = theory_of("gated-rnn static")
+    step = found(theory, "saturated gate `gate_r`")
+    assert step is not None
+    variance = 400.0
+
+    def gate(x: float) -> float:
+        return float(1 / (1 + np.exp(-x)))
+
+    slope = gaussian_mean(lambda x: (gate(x) * (1 - gate(x))) ** 2, 0.5, variance)
+    assert slope == pytest.approx(1 / (6 * np.sqrt(2 * np.pi * variance)), rel=0.02)
+    moment = dict(step.equations)[theory.variances["J_h"]]
+    (square,) = moment.atoms(Average)
+    assert moment == names(theory)["g_h"] ** 2 * square / 2
+    (root,) = [node for node in step.equations[-1][1].atoms(Fn) if node.name == "sqrt"]
+    assert root.argument == 2 * sp.pi * names(theory)["alpha_r"] ** 2 * theory.variances["J_r"]
+
+
+def test_a_gate_whose_limit_diverges_is_left_out() -> None:
+    assert found(theory_of("lstm static"), "saturated gate `f`") is None
+    assert found(theory_of("lstm static"), "saturated gate `o`") is not None
