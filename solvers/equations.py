@@ -70,9 +70,9 @@ def is_covariance(law: Law, values: Values) -> bool:
             blocks.setdefault(label, []).append(symbol)
     for members in blocks.values():
         table = sp.Matrix(len(members), len(members), lambda i, j, m=members: law.covariance(m[i], m[j]))
-        known = [k for k in range(len(members)) if table[k, k].free_symbols <= set(values)]
+        known = _known_block(table, set(values))
         table = table.extract(known, known)
-        if len(known) < 2 or not table.free_symbols <= set(values):
+        if len(known) < 2:
             continue
         dense = np.array(table.xreplace({s: sp.Float(values[s], 17) for s in table.free_symbols}), float)
         varying = np.diag(dense) > 0
@@ -83,6 +83,16 @@ def is_covariance(law: Law, values: Values) -> bool:
         if size.size and np.linalg.eigvalsh(dense / np.outer(size, size)).min() < -1e-6:
             return False
     return True
+
+
+def _known_block(table: sp.Matrix, values: set[sp.Symbol]) -> list[int]:
+    """Members whose covariances with each other are all known: replicas and perturbations share a block with fields
+    whose own law is solved first."""
+    known: list[int] = []
+    for k in range(table.rows):
+        if all(table[k, m].free_symbols <= values for m in (*known, k)):
+            known.append(k)
+    return known
 
 
 def relative_errors(values: Values, errors: Mapping[sp.Symbol, float]) -> list[float]:
