@@ -11,7 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from solvers.codegen.quadrature import gaussian_average, gaussian_average_batch
+from solvers.codegen.quadrature import gaussian_average_batch
+
+FINEST, WIDEST = 0.0625, 1.0
+"""Widths of the first panels of the outer integral."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +51,16 @@ def pair_average(left: Side, right: Side, correlation: float, rtol: float) -> tu
     share = float(np.clip(correlation, -1.0, 1.0))
     inner_error = [0.0]
 
-    def outer(t: np.ndarray) -> np.ndarray:
-        f, f_error = left.inner(t[0], abs(share), 0.1 * rtol)
-        g, g_error = right.inner(t[0], share, 0.1 * rtol)
-        worst = np.max((np.abs(f) * g_error + np.abs(g) * f_error) * np.exp(-t[0] ** 2 / 2))
+    def outer(t: np.ndarray, _: np.ndarray) -> np.ndarray:
+        f, f_error = left.inner(t, abs(share), 0.1 * rtol)
+        g, g_error = right.inner(t, share, 0.1 * rtol)
+        worst = np.max((np.abs(f) * g_error + np.abs(g) * f_error) * np.exp(-(t**2) / 2))
         inner_error[0] = max(inner_error[0], float(worst))
         return (f * g)[None, :]
 
-    result = gaussian_average(outer, 1, rtol=rtol, atol=1e-300, hints=[[(0.0, 1.0)]])
-    return float(result.value[0]), float(result.error[0]) + inner_error[0]
+    # The inner averages smear kinks over this distance in t, so that panels of about that width see everything.
+    smeared = np.sqrt((1.0 - abs(share)) / max(abs(share), 1e-6))
+    result = gaussian_average_batch(
+        outer, 1, rtol=rtol, atol=1e-300, start_width=float(np.clip(smeared, FINEST, WIDEST))
+    )
+    return float(result.value[0, 0]), float(result.error[0, 0]) + inner_error[0]

@@ -11,14 +11,21 @@ from solvers.codegen.tensor import tensor_average
 
 MAX_TENSOR_DIMENSION = 3
 LOG2_POINTS = 14
+POOR = 1e-4
+"""Relative error of a product rule beyond which Sobol points may do better (kinks across the axes)."""
 
 
 def product_nodes(
-    f: Callable[[np.ndarray], np.ndarray], dimension: int, rtol: float, max_evaluations: float = 3e6
+    f: Callable[[np.ndarray], np.ndarray],
+    dimension: int,
+    rtol: float,
+    max_evaluations: float = 3e6,
+    max_nodes: float = 1e5,
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Nodes (d, n), weights (n,) and the relative error of the rule on f.
 
-    f maps coordinates (d, n) to (m, n).  Beyond `MAX_TENSOR_DIMENSION` the nodes are Sobol points of equal weight.
+    f maps coordinates (d, n) to (m, n).  Beyond `MAX_TENSOR_DIMENSION`, and where product rules of at most
+    ``max_nodes`` do poorly, the nodes are Sobol points of equal weight.
     """
     if dimension == 0:
         return np.zeros((0, 1)), np.ones(1), 0.0
@@ -27,14 +34,18 @@ def product_nodes(
     with np.errstate(all="ignore"):
         size = np.nan_to_num(np.abs(np.atleast_2d(f(normal_points(dimension, 8)))).mean(axis=1), posinf=0.0)
     floor = np.maximum(0.1 * rtol * np.maximum(size, 1e-3 * size.max()), 1e-300)
-    fitted = tensor_average(f, dimension, rtol, floor, [None] * dimension, max_evaluations)
+    fitted = tensor_average(f, dimension, rtol, floor, [None] * dimension, max_evaluations, max_nodes)
+    with np.errstate(all="ignore"):
+        error = float(np.nanmax(fitted.error / np.maximum(np.abs(fitted.value), 0.1 * size), initial=0.0))
+    if error > POOR:
+        sampled = _sobol(f, dimension)
+        if sampled[2] < error:
+            return sampled
     axes = np.meshgrid(*(rule.nodes for rule in fitted.rules), indexing="ij")
     factors = np.meshgrid(*(rule.weights for rule in fitted.rules), indexing="ij")
     nodes = np.array([axis.ravel() for axis in axes])
     weights = np.prod([factor.ravel() for factor in factors], axis=0)
     inside = (np.sum(nodes**2, axis=0) <= fitted.radius**2) & (np.abs(weights) > 1e-18 * np.abs(weights).max())
-    with np.errstate(all="ignore"):
-        error = float(np.nanmax(fitted.error / np.maximum(np.abs(fitted.value), 0.1 * size), initial=0.0))
     return nodes[:, inside], weights[inside], error
 
 

@@ -9,6 +9,8 @@ import numpy as np
 from scipy.special import ndtri
 from scipy.stats import qmc
 
+from solvers.budget import check_budget
+
 SCRAMBLES = 16
 _SEED = 20240229
 _SAFETY = 3.0  # about the 99 % point of Student's t with 15 degrees of freedom
@@ -34,6 +36,7 @@ def sobol_average(
     """
     evaluations, level = 0, _FIRST_LEVEL
     while True:
+        check_budget()
         with np.errstate(all="ignore"):
             means = np.array(
                 [np.atleast_2d(f(normal_points(dimension, level, k))).mean(axis=1) for k in range(SCRAMBLES)]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from solvers.budget import check_budget
 from solvers.codegen.adaptive import LIMIT, AdaptiveIntegrator, AdaptiveResult, panels_from_edges, start_edges
 from solvers.codegen.axes import AxisRule, SinhRule, graded_panels
 from solvers.codegen.rules import ROUNDOFF
@@ -23,6 +24,7 @@ _ZOOM_POINTS = 65
 _CHUNK = 2_000_000
 _MAX_RADIUS = 38.0
 _ROUNDS = 40
+_FEWEST = 12  # nodes of an axis below which a coarser rule says nothing
 
 
 @dataclass(frozen=True)
@@ -52,19 +54,27 @@ def tensor_average(
     atol: float | np.ndarray,
     hints: list[list[Hint] | None],
     max_evaluations: float,
+    max_nodes: float = np.inf,
 ) -> Fitted:
     """Average m integrands by a product rule fitted to them.
 
     Refines the axes above their share of the error until the tolerance is met or the next rule would exceed
-    ``max_evaluations``.  A non-finite integrand inside the ball of nodes gives value nan and error inf.
+    ``max_evaluations`` in all or ``max_nodes`` itself.  A first rule that exceeds them is coarsened; where not even
+    that helps (many kinks), nothing is evaluated and the error is inf.  A non-finite integrand inside the ball of nodes
+    gives value nan and error inf.
     """
     radius = float(np.sqrt(2.0 * np.log(1.0 / max(rtol, 1e-15))) + 1.2)
     rules, used = _start(f, dimension, rtol, hints, radius)
     best: Fitted | None = None
-    fill = 1.0  # share of the product nodes that lies in the ball
+    fill = _share_inside(rules, radius)  # of the product nodes, in the ball
+    most = min(max_evaluations, max_nodes)
+    rules = _affordable(rules, most / fill)
+    if fill * _product_size(rules) > most:
+        count = np.atleast_2d(f(np.zeros((dimension, 1)))).shape[0]
+        return Fitted(np.zeros(count), np.full(count, np.inf), used, rules, radius)
     for _ in range(_ROUNDS):
-        cost = float(np.prod([float(rule.nodes.size) for rule in rules]))
-        if best is not None and used + fill * cost > max_evaluations:
+        cost = _product_size(rules)
+        if best is not None and (used + fill * cost > max_evaluations or fill * cost > max_nodes):
             break
         sums = _apply(f, rules, radius)
         used += sums.evaluations
@@ -93,6 +103,30 @@ def tensor_average(
             rules = [rule.extended(radius) for rule in rules]
     assert best is not None
     return replace(best, evaluations=used)
+
+
+def _product_size(rules: list[AxisRule]) -> float:
+    return float(np.prod([float(rule.nodes.size) for rule in rules]))
+
+
+def _share_inside(rules: list[AxisRule], radius: float) -> float:
+    """Roughly which share of the nodes of a product rule lies in the ball."""
+    rng = np.random.default_rng(_SEED)
+    square = sum(rng.choice(rule.nodes, 4096) ** 2 for rule in rules)
+    return max(float(np.mean(np.asarray(square) <= radius**2)), 1e-3)
+
+
+def _affordable(rules: list[AxisRule], limit: float) -> list[AxisRule]:
+    """Rules of at most ``limit`` nodes in all, if coarser steps can do it: what they miss shows in their errors."""
+    while _product_size(rules) > limit:
+        coarser = [
+            replace(rule, step=1.15 * rule.step) if isinstance(rule, SinhRule) and rule.nodes.size > _FEWEST else rule
+            for rule in rules
+        ]
+        if coarser == rules:
+            break
+        rules = coarser
+    return rules
 
 
 def _apply(f: Function, rules: list[AxisRule], radius: float) -> _Sums:
@@ -133,6 +167,7 @@ def _slab(
     if not x.size:
         zero = np.zeros(1)
         return _Sums(zero, zero, zero, [np.zeros((1, n)) for n in shape], 0)
+    check_budget()
     with np.errstate(all="ignore"):
         values = np.atleast_2d(f(x))
     if values.ndim != 2 or values.shape[1] != x.shape[1]:

@@ -14,6 +14,7 @@ from numpy.polynomial import legendre
 
 from derive.gaussian.average import Law
 from solvers.averages import CompiledAverage, Values
+from solvers.budget import check_budget
 from solvers.codegen.emit import broadcast_rows, compile_function
 from solvers.codegen.product_nodes import product_nodes
 from solvers.gaussian_geometry import Geometry, pivoted_cholesky
@@ -21,6 +22,11 @@ from solvers.gaussian_geometry import Geometry, pivoted_cholesky
 DEGREE = 16
 REACH = 9.0
 CHUNK = 1_500_000
+WIDE = 1e-6
+"""Error of the nodes from which on panels may start twice as wide."""
+
+MOST = 5e7
+"""Evaluations beyond which panels are not halved any more; what they miss is part of the error."""
 
 
 class ConditionalTable:
@@ -99,13 +105,14 @@ def conditional_table(direction: PoleDirection, rtol: float = 1e-9) -> Condition
         return np.concatenate(rows)
 
     nodes, weights, error = product_nodes(probed, direction.others, rtol)
-    width = 1.5
+    width = 1.5 if error < WIDE else 3.0
     while True:
         edges = np.arange(-REACH, REACH + width / 2, width)
         series = _series(direction, edges, nodes, weights)
         size = np.abs(series).max(axis=(1, 2), keepdims=True) + 1e-300
         tail = float(np.max(np.abs(series[:, :, -2:]) / size))
-        if tail < 1e-8 or width < 0.1:
+        dear = 2 * DEGREE * len(edges) * weights.size > MOST
+        if tail < max(1e-8, 0.1 * error) or width < 0.1 or dear:
             return ConditionalTable(edges, series, error + tail)
         width /= 2
 
@@ -118,6 +125,7 @@ def _series(direction: PoleDirection, edges: np.ndarray, nodes: np.ndarray, weig
     means = np.empty((direction.count, points.size))
     step = max(1, CHUNK // weights.size)
     for start in range(0, points.size, step):
+        check_budget()
         some = points[start : start + step]
         xi = np.vstack([np.repeat(some, weights.size)[None, :], np.tile(nodes, (1, some.size))])
         values = direction.coefficients(xi).reshape(direction.count, some.size, weights.size)

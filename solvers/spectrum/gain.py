@@ -9,7 +9,7 @@ from derive.gaussian.average import Average
 from derive.theory import SpectralTheory, Theory
 from solvers.averages import Evaluator, Values
 from solvers.codegen.emit import broadcast_rows, compile_function
-from solvers.spectrum.lambda_average import LambdaAverage
+from solvers.spectrum.lambda_average import LambdaAverage, Tables
 
 
 class LambdaMatrix:
@@ -21,8 +21,10 @@ class LambdaMatrix:
         lam, conj = spectrum.lam, spectrum.lam_conj
         nodes = sorted(matrix.atoms(Average), key=sp.default_sort_key)
         self._moving = [node for node in nodes if node.integrand.free_symbols & {lam, conj}]
+        tables: Tables = {}
         self._averages = [
-            LambdaAverage(node.integrand, theory.law, theory.implicit, lam, conj, values) for node in self._moving
+            LambdaAverage(node.integrand, theory.law, theory.implicit, lam, conj, values, tables)
+            for node in self._moving
         ]
         fixed = {node: evaluator.average(node, values, tol) for node in nodes if node not in self._moving}
         self.fixed_error = max((e.error / max(abs(e.value), 1e-300) for e in fixed.values() if e.value), default=0.0)

@@ -16,12 +16,14 @@ from solvers.averages import CompiledAverage, Values
 from solvers.codegen.emit import compile_function
 from solvers.codegen.quadrature import gaussian_average_batch
 from solvers.codegen.sampling import normal_points
-from solvers.spectrum.conditional import PoleDirection, conditional_table
+from solvers.spectrum.conditional import ConditionalTable, PoleDirection, conditional_table
 
 LOG2_NODES, LOG2_COARSE, COARSE_RTOL = 15, 10, 1e-4
 """Nodes (as powers of two) of the sampled fallback for integrands with no separable direction."""
 
 CHUNK = 1_000_000
+
+Tables = dict[tuple[tuple[sp.Expr, ...], sp.Expr], ConditionalTable]
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,9 @@ class LambdaAverage:
         lam: sp.Symbol,
         lam_conj: sp.Symbol,
         values: Values,
+        tables: Tables | None = None,
     ) -> None:
+        """``tables`` keeps conditional tables for averages that differ only in how lambda enters."""
         self.values = values
         self.whole = CompiledAverage((integrand,), law, implicit, extra=(lam, lam_conj))
         self.dimension = self.whole.geometry(values)[0].dimension
@@ -71,7 +75,9 @@ class LambdaAverage:
             direction = PoleDirection(factors.coefficients, factors.pole, law, (lam, lam_conj), values, implicit)
             if direction.separable:
                 self._direction, self._powers = direction, factors.powers
-                self._table = conditional_table(direction)
+                key = (factors.coefficients, factors.pole.xreplace({lam_conj: lam}))
+                known = {} if tables is None else tables
+                self._table = known[key] if key in known else known.setdefault(key, conditional_table(direction))
             else:
                 self._prepare_sampling(integrand, law, implicit, lam, lam_conj)
 
