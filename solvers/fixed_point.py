@@ -7,11 +7,13 @@ a low-discrepancy set of starts, each iterated and finished by Newton, duplicate
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from scipy.optimize import brentq, minimize_scalar, root
 from scipy.stats import qmc
 
+from solvers.budget import BudgetSpent
 from solvers.equations import Equations, is_covariance, relative_errors
 from solvers.result import CONVERGED, FixedPoint, FixedPoints
 
@@ -31,14 +33,21 @@ def solve_all(equations: Equations, tol: float) -> FixedPoints:
     """
     if not equations.feedback:
         return FixedPoints((finish(equations, np.zeros(0), tol),))
+    polish: list[Callable[[], FixedPoint | None]]
     if len(equations.feedback) == 1:
         brackets, notes = _scan(equations)
-        found = [_polish_scalar(equations, bracket, tol) for bracket in brackets]
+        polish = [partial(_polish_scalar, equations, bracket, tol) for bracket in brackets]
     else:
         starts, notes = _multistart(equations)
-        found = [_polish(equations, start, tol) for start in starts]
+        polish = [partial(_polish, equations, start, tol) for start in starts]
+    found: list[FixedPoint | None] = []
+    try:
+        for finished in polish:
+            found.append(finished())
+    except BudgetSpent as spent:
+        notes.append(f"{spent}: {len(found)} of {len(polish)} candidate solutions were finished")
     real = [x for x in found if x is not None and is_covariance(equations.law, x.values)]
-    return FixedPoints(tuple(_distinct(equations, real)), tuple(notes))
+    return FixedPoints(tuple(_distinct(equations, real)), tuple(notes), len(found) == len(polish))
 
 
 # One unknown ---------------------------------------------------------------------------------------------
@@ -254,8 +263,44 @@ def _newton(equations: Equations, x: np.ndarray, rtol: float) -> np.ndarray | No
 
 
 def _polish(equations: Equations, x: np.ndarray, tol: float) -> FixedPoint | None:
-    better = _newton(equations, x, tol)
+    better = _chords(equations, x, tol)
+    if better is None:
+        better = _newton(equations, x, tol)
     return finish(equations, _snapped(equations, x if better is None else better, tol), tol)
+
+
+def _chords(equations: Equations, x: np.ndarray, tol: float) -> np.ndarray | None:
+    """Newton steps with the derivative of the coarse map, corrected by Broyden's rule; None where they do not contract.
+
+    Fine averages in several directions are dear, and the coarse derivative is good to a per mille: a few steps do.
+    """
+    lower = np.where([bool(symbol.is_nonnegative) for symbol in equations.feedback], 0.0, -np.inf)
+    slopes = derivative(equations, x, SCAN_RTOL) - np.eye(len(x))
+    if not np.all(np.isfinite(slopes)) or np.linalg.cond(slopes) > 1e8:
+        return None
+    inverse = np.linalg.inv(slopes)
+    step, gap = np.full(len(x), np.inf), np.zeros(len(x))
+    for _ in range(12):
+        done = equations.complete(x, tol)
+        previous_gap, gap = gap, done.image - x
+        if not np.all(np.isfinite(gap)):
+            return None
+        if np.all(np.isfinite(step)):
+            moved = inverse @ (gap - previous_gap)
+            weight = float(step @ moved)
+            if weight != 0.0:
+                inverse = inverse + np.outer(step - moved, step @ inverse) / weight
+        if np.all(np.abs(gap) <= done.image_error):
+            return x
+        previous, step = step, np.maximum(x - inverse @ gap, lower) - x
+        size, scale = float(np.max(np.abs(step))), float(np.max(np.abs(x)))
+        if not size < min(0.2 * scale, 0.9 * float(np.max(np.abs(previous)))):
+            return None
+        x = x + step
+        own = np.where((lower == 0.0) & (np.abs(x) > NEGLIGIBLE * scale), np.abs(x), scale)
+        if np.all(np.abs(step) <= 0.03 * tol * own):
+            return x
+    return None
 
 
 def _snapped(equations: Equations, x: np.ndarray, tol: float) -> np.ndarray:

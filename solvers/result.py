@@ -32,3 +32,4 @@ class FixedPoints:
 
     solutions: tuple[FixedPoint, ...]
     notes: tuple[str, ...] = field(default=())
+    complete: bool = True

@@ -15,7 +15,7 @@ from derive.errors import AnsatzError
 from derive.pipeline import derive_theory
 from derive.theory import Theory
 from solvers.averages import Estimate, Evaluator
-from solvers.budget import BudgetSpent, check_budget
+from solvers.budget import BudgetSpent, check_budget, time_left
 from solvers.chain import ChainResult, sample_chain
 from solvers.equations import Equations, relative_errors
 from solvers.fixed_point import SCAN_RTOL, solve_all
@@ -27,6 +27,9 @@ from solvers.spectrum import SpectrumResult, spectrum_of
 from solvers.spectrum.sites import Atom
 
 DEFAULT_TOL = 1e-10
+
+LEAST_SECONDS = 0.1
+"""A sampled chain runs at least this long, so that there is something to report."""
 
 
 def solve(
@@ -78,10 +81,16 @@ def _deterministic(theory: Theory, settings: Settings, tol: float) -> Solved:
     complete = True
     try:
         fixed = solve_all(equations, min(tol, 1e-8))
-        notes += fixed.notes
+        notes, complete = notes + list(fixed.notes), fixed.complete
         for point in fixed.solutions:
-            check_budget()
-            found.append(_solution(theory, evaluator, equations, point, tol))
+            numbers, errors = _moments(theory, evaluator, point, tol)
+            try:
+                check_budget()
+                found.append(_solution(theory, evaluator, equations, point, (numbers, errors), tol))
+            except BudgetSpent as spent:
+                verdict = f"not converged: {spent}; moments alone are known, raise --budget for the rest"
+                found.append(Solution(numbers, errors, None, verdict, dict(point.values)))
+                complete = False
     except BudgetSpent as spent:
         notes.append(f"{spent}: {len(found)} solutions finished")
         complete = False
@@ -90,8 +99,11 @@ def _deterministic(theory: Theory, settings: Settings, tol: float) -> Solved:
     return Solved(theory, settings.parameters, tuple(found), tuple(dict.fromkeys(notes)), complete)
 
 
-def _solution(theory: Theory, evaluator: Evaluator, equations: Equations, point: FixedPoint, tol: float) -> Solution:
-    numbers, errors = _moments(theory, evaluator, point, tol)
+def _solution(
+    theory: Theory, evaluator: Evaluator, equations: Equations, point: FixedPoint,
+    known: tuple[dict[str, Any], dict[str, Any]], tol: float,
+) -> Solution:  # fmt: skip
+    numbers, errors = dict(known[0]), dict(known[1])
     near = _off_the_kink(theory, equations, point)
     if theory.ansatz == "static":
         solved = _static(theory, evaluator, near, numbers, errors, tol)
@@ -264,7 +276,9 @@ def _put(numbers: dict[str, Any], errors: dict[str, Any], key: str, estimate: Es
 
 
 def _sampled(theory: Theory, settings: Settings, tol: float, seed: int) -> Solved:
-    result = sample_chain(theory.site, settings, tol=max(tol, 2e-3), seed=seed)
+    left = time_left()
+    budget = None if left is None else max(left, LEAST_SECONDS)
+    result = sample_chain(theory.site, settings, tol=max(tol, 2e-3), seed=seed, budget=budget)
     numbers, errors = _chain_numbers(result)
     stable = True if numbers.get("Q") else None  # the population is where its own dynamics took it
     solution = Solution(numbers, errors, stable, result.verdict, {}, tuple(result.notes))

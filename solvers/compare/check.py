@@ -101,6 +101,8 @@ def check(
                 notes.append(f"solution {index}: {solution.verdict}")
             try:
                 check_budget()
+                if "eta" not in solution.numbers:
+                    raise BudgetSpent("its spectrum was not computed")
                 part = StaticComparison(solved, index, settings, seed).run(N, seeds, progress)
             except BudgetSpent as spent:
                 parts.append(Rows(notes=[f"solution {index}: {spent}"], complete=False))
