@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     from derive.write.html import html
     from derive.write.latex import document
     from derive.write.markdown import markdown
+    from derive.write.notebook import formula, formulas
     from derive.write.text import derivation_text
 
 __all__ = [
-    "Cell", "CellError", "GatefieldError", "SiteForm", "Theory", "derivation_text", "document", "html", "load",
-    "markdown", "mean_field", "parse_cell", "shipped", "shipped_text", "site_form",
+    "Cell", "CellError", "GatefieldError", "SiteForm", "Theory", "derivation_text", "document", "formula",
+    "formulas", "html", "load", "markdown", "mean_field", "parse_cell", "shipped", "shipped_text", "site_form",
 ]  # fmt: skip
 
 _LATER = {
@@ -35,6 +36,8 @@ _LATER = {
     "Theory": ("derive.theory", "Theory"),
     "derivation_text": ("derive.write.text", "derivation_text"),
     "document": ("derive.write.latex", "document"),
+    "formula": ("derive.write.notebook", "formula"),
+    "formulas": ("derive.write.notebook", "formulas"),
     "html": ("derive.write.html", "html"),
     "markdown": ("derive.write.markdown", "markdown"),
     "mean_field": ("derive.pipeline", "derive_theory"),

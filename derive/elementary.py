@@ -57,6 +57,12 @@ class Fn(sp.Expr):
     def _sympystr(self, printer: Any) -> str:
         return f"{self.name}{chr(39) * self.order}({printer._print(self.argument)})"
 
+    def _latex(self, printer: Any, exp: str | None = None) -> str:
+        head = BUILTINS[self.name].latex if self.name in BUILTINS else ""
+        power = f"^{{{exp}}}" if exp is not None else ""
+        shown = (head or rf"\operatorname{{{self.name}}}") + chr(39) * self.order + power
+        return rf"{shown}\left({printer._print(self.argument)}\right)"
+
     _sympyrepr = _sympystr
 
 

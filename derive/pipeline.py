@@ -11,6 +11,7 @@ from derive.meanfield.untied import untied_theory
 from derive.site import SiteForm, site_form
 from derive.stability.spectrum import spectral_theory
 from derive.theory import Theory
+from derive.write.notebook import show_in_notebooks
 
 ANSAETZE = ("static", "untied")
 
@@ -35,3 +36,6 @@ def _static(site: SiteForm) -> Theory:
     theory = static_theory(site)
     spectrum, steps = spectral_theory(theory)
     return replace(theory, spectrum=spectrum, steps=theory.steps + steps)
+
+
+show_in_notebooks()

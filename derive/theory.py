@@ -9,13 +9,14 @@ from typing import Literal
 import sympy as sp
 
 from derive.gaussian.average import Average, Law
+from derive.rich import Rich
 from derive.site import SiteForm
 
 Closure = Literal["exact", "implicit", "sampled"]
 
 
 @dataclass(frozen=True)
-class Step:
+class Step(Rich):
     """One line of a derivation.
 
     rule : name of the rule; equations : (left, right) pairs that the step establishes;
@@ -29,7 +30,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class System:
+class System(Rich):
     """Closed scalar equations: each unknown equals an expression in the others and in averages.
 
     equations : unknown -> right-hand side; names : unknown -> what a user calls it.
@@ -100,7 +101,7 @@ class SpectralTheory:
 
 
 @dataclass(frozen=True)
-class Theory:
+class Theory(Rich):
     """The theory of one cell under one ansatz.
 
     site : the site form; closure : "exact", "implicit" (a state is the root of an equation solved per site)

@@ -30,6 +30,10 @@ class Average(sp.Expr):
     def _sympystr(self, printer: Any) -> str:
         return f"E[{printer._print(self.integrand)}]"
 
+    def _latex(self, printer: Any, exp: str | None = None) -> str:
+        power = f"^{{{exp}}}" if exp is not None else ""
+        return rf"\left\langle {printer._print(self.integrand)}\right\rangle{power}"
+
     _sympyrepr = _sympystr
 
 

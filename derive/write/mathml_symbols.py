@@ -33,7 +33,7 @@ OPERATORS: Mapping[str, str] = {
 BIG: Mapping[str, str] = {"sum": "∑", "int": "∫"}
 """Operators that grow; the first takes its limits below and above."""
 
-FUNCTIONS = frozenset("tanh exp log ln sin cos arctan det max min".split())  # noqa: SIM905
+FUNCTIONS = frozenset("tanh exp log ln sin cos arctan arcsin arccos det max min".split())  # noqa: SIM905
 """Commands that are upright words."""
 
 OPENING: Mapping[str, str] = {"(": "(", "[": "[", "langle": "⟨", "lvert": "|", "lVert": "‖", "{": "{"}

@@ -73,6 +73,8 @@ class LatexNotation:
     def function(self, identifier: str, order: int) -> Box:
         """The head of a call."""
         text = self.table.get(identifier)
+        if text is None and identifier in _PLAIN_COMMANDS:
+            text = f"\\{identifier}"
         if text is None and identifier in BUILTINS:
             text = BUILTINS[identifier].latex or rf"\operatorname{{{prose_latex(identifier)}}}"
         text = text or identifier_latex(identifier)
@@ -252,7 +254,8 @@ def named(notation: Notation, node: Named) -> Box:
     return notation.name(node.name, node.primes, node.replica)
 
 
-_SPELLED = frozenset(("tanh", "exp", "log", "sin", "cos", "arctan"))
+_PLAIN_COMMANDS = frozenset(("arcsin", "arccos", "max", "min"))
+_SPELLED = frozenset(("arcsin", "arccos", "max", "min", "tanh", "exp", "log", "sin", "cos", "arctan"))
 _INVISIBLE = frozenset((
     "operatorname", "mathrm", "mathtt", "mathcal", "mathbb", "text", "tilde", "bar", "left", "right", "bigl", "bigr",
     "Bigl", "Bigr", "frac", "quad",

@@ -12,6 +12,7 @@ import sympy as sp
 
 from derive.elementary import Fn
 from derive.gaussian.average import Average
+from derive.gaussian.safe import Correlation, Ratio, Root
 from derive.write.box import ATOM, POWER, Box
 from derive.write.moments import overlap_of, split_moment, square_base
 from derive.write.nodes import Modulus2, Named
@@ -19,6 +20,7 @@ from derive.write.notation import Notation, named
 from derive.write.style import UNBROKEN, Style, total
 
 _NUMBER, _PARAMETER, _SPECTRAL, _UNKNOWN, _SUM, _NAME, _CALL, _AVERAGE, _LONG_SUM = range(9)
+_SPELLED = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "Heaviside": "step", "Max": "max", "Min": "min"}
 
 
 class Typesetter:
@@ -64,8 +66,12 @@ class Typesetter:
                 return self._product(node)
             case sp.Pow():
                 return self._power(node)
+            case Ratio() | Correlation() | Root():
+                return self.box(node.plain)
+            case sp.Abs():
+                return self.style.modulus(self.box(node.args[0]))
             case sp.Function():
-                head = self.notation.function(node.func.__name__, 0)
+                head = self.notation.function(_SPELLED.get(node.func.__name__, node.func.__name__), 0)
                 return self._joined(head, [self.box(part) for part in node.args])
         return self._constant(node)
 
