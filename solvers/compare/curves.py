@@ -16,7 +16,7 @@ from derive.theory import Theory
 from solvers.averages import Evaluator, Values
 from solvers.codegen.emit import compile_function
 from solvers.simulate.elementwise import Array
-from solvers.spectrum.gain import GainMatrix
+from solvers.spectrum.gain import GainMatrix, spectral_radii
 from solvers.spectrum.result import SpectrumResult
 
 LEVELS = (1.0, 0.8)
@@ -91,8 +91,7 @@ class SiteGain:
                 K[:, row, column] = self._gain[k] * np.mean(T[k, j] * T[m, n].conj(), axis=1)
         radius = np.zeros(lam.size)
         for block in self._blocks:
-            part = np.ix_(range(lam.size), block, block)
-            radius = np.maximum(radius, np.abs(np.linalg.eigvals(K[part])).max(axis=1))
+            radius = np.maximum(radius, spectral_radii(K[:, block][:, :, block]))
         return radius
 
 

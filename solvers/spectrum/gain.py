@@ -78,12 +78,13 @@ class GainMatrix:
         K, error = self._K(lam, rtol)
         radius = np.zeros(lam.size)
         for block in self.blocks:
-            radius = np.maximum(radius, _spectral_radius(K[:, block][:, :, block]))
+            radius = np.maximum(radius, spectral_radii(K[:, block][:, :, block]))
         with np.errstate(divide="ignore"):
             return np.log(radius), 2 * error
 
 
-def _spectral_radius(matrices: np.ndarray) -> np.ndarray:
+def spectral_radii(matrices: np.ndarray) -> np.ndarray:
+    """Largest modulus of the eigenvalues of each matrix; not finite where lam is on a pole of an entry."""
     if matrices.shape[1] == 1:
         return np.abs(matrices[:, 0, 0])
     finite = np.isfinite(matrices).all(axis=(1, 2))
