@@ -6,13 +6,16 @@ After an intended change:  pytest tests/test_golden.py --bless
 from __future__ import annotations
 
 import difflib
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from derive import load, shipped
 from derive.pipeline import derive_theory
+from derive.theory import Theory
 from derive.write.latex import document
+from derive.write.markdown import markdown
 
 FOLDER = Path(__file__).parent.parent / "derivations"
 CONTINUOUS = {name for name in shipped() if load(name).time == "continuous"}
@@ -20,10 +23,19 @@ CASES = [(name, ansatz) for name in sorted(shipped()) for ansatz in ("static", "
          if not (ansatz == "untied" and name in CONTINUOUS)]  # fmt: skip
 
 
+FORMATS = {"tex": document, "md": markdown}
+
+
+@cache
+def theory_of(name: str, ansatz: str) -> Theory:
+    return derive_theory(load(name), ansatz)
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
 @pytest.mark.parametrize(("name", "ansatz"), CASES)
-def test_derivation_is_the_golden_one(name: str, ansatz: str, bless: bool) -> None:
-    path = FOLDER / name / f"derivation-{ansatz}.tex"
-    text = document(derive_theory(load(name), ansatz))
+def test_derivation_is_the_golden_one(name: str, ansatz: str, suffix: str, bless: bool) -> None:
+    path = FOLDER / name / f"derivation-{ansatz}.{suffix}"
+    text = FORMATS[suffix](theory_of(name, ansatz))
     if bless:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text.encode())
@@ -36,5 +48,5 @@ def test_derivation_is_the_golden_one(name: str, ansatz: str, bless: bool) -> No
 
 
 def test_no_golden_file_is_left_over() -> None:
-    expected = {f"{name}/derivation-{ansatz}.tex" for name, ansatz in CASES}
-    assert {str(path.relative_to(FOLDER)) for path in FOLDER.glob("*/derivation-*.tex")} == expected
+    expected = {f"{name}/derivation-{ansatz}.{suffix}" for name, ansatz in CASES for suffix in FORMATS}
+    assert {str(path.relative_to(FOLDER)) for path in FOLDER.glob("*/derivation-*.*")} == expected
