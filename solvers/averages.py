@@ -304,12 +304,23 @@ class _CompiledExpression:
         dummies = [sp.Symbol(f"average[{k}]", real=True) for k in range(len(self.nodes))]
         plain = expression.xreplace(dict(zip(self.nodes, dummies, strict=True)))
         self.symbols = sorted(plain.free_symbols - set(dummies), key=str)
-        outputs = [plain, *(plain.diff(d) for d in dummies)]
+        outputs = [plain, _size(plain), *(plain.diff(d) for d in dummies)]
         self._function = compile_function((*self.symbols, *dummies), outputs, law.functions)
 
     def evaluate(self, values: Values, inner: Sequence[Estimate]) -> Estimate:
         arguments = [np.float64(values[s]) for s in self.symbols] + [np.float64(x.value) for x in inner]
         with np.errstate(all="ignore"):
-            value, *slopes = self._function(*arguments)
+            value, size, *slopes = self._function(*arguments)
         error = sum(abs(float(s)) * x.error for s, x in zip(slopes, inner, strict=True))
-        return Estimate(float(value), float(error + 4e-16 * abs(float(value))))
+        return Estimate(float(value), float(error + 4e-16 * float(size)))
+
+
+def _size(expression: sp.Expr) -> sp.Expr:
+    """What rounding is measured against: the modulus, or where closed forms are summed, that of their terms."""
+    if not expression.atoms(sp.Function):
+        return sp.Abs(expression)
+    if isinstance(expression, sp.Add):
+        return sp.Add(*(_size(term) for term in expression.args))
+    if isinstance(expression, sp.Mul):
+        return sp.Mul(*(_size(factor) for factor in expression.args))
+    return sp.Abs(expression) * 4

@@ -107,12 +107,12 @@ def relative_errors(values: Values, errors: Mapping[sp.Symbol, float]) -> list[f
 
 
 def share_common_factors(system: System, law: Law) -> System:
-    """Give a name to an average that several unknowns are multiples of, so that they count as one unknown.
+    """Give a name to an average or closed form that several unknowns are multiples of, so that they count as one.
 
     q_1 = s_1^2 E[h^2] and q_2 = s_2^2 E[h^2] become two multiples of one new unknown.
     """
     splits = {symbol: _split_constant(right, system) for symbol, right in system.equations.items()}
-    cores = [core for _, core in splits.values() if core.has(Average)]
+    cores = [core for _, core in splits.values() if core.has(Average, sp.Function) or isinstance(core, sp.Add)]
     shared = {
         core: sp.Symbol(f"shared[{number}]", nonnegative=True)
         for number, core in enumerate(dict.fromkeys(core for core in cores if cores.count(core) > 1))

@@ -1,22 +1,26 @@
 """Averages over one site, and the rules that take them apart.
 
 `Average(f)` is E[f].  `Law` says which symbols are random and how they depend on each other;
-`average` applies linearity, factorisation over independent groups, parity and Gaussian moments,
+`average` applies linearity, factorisation over independent groups, parity, Gaussian moments and closed forms,
 in that order, and leaves the rest as `Average` nodes for quadrature.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import product
+from itertools import combinations, product
 
 import sympy as sp
 
 from derive.elementary import Fn, simplify_zero_arguments
 from derive.errors import SizeError
+from derive.gaussian.closed_forms import gaussian_moment, given_zero, stable_closed_form
 from derive.gaussian.law import Average, Law
 
 __all__ = ["MAX_TERMS", "Average", "Law", "average", "average_of_group", "separate", "vanishes_by_parity"]
+
+MAX_FLIPS = 7
+"""Up to so many independent groups, all joint changes of sign are tried; beyond, one group or all of them."""
 
 MAX_TERMS = 20_000
 """How many terms a separated expression may have before `SizeError` is raised."""
@@ -170,7 +174,7 @@ def average(expression: sp.Expr, law: Law) -> sp.Expr:
 
 
 def average_of_group(factor: sp.Expr, law: Law) -> sp.Expr:
-    """E of one inseparable group: constants out, parity, Gaussian moments; else an `Average` node."""
+    """E of one inseparable group: constants out, parity, moments, closed forms; else an `Average` node."""
     factor = simplify_zero_arguments(factor, law.functions)
     symbols = law.random(factor)
     if not symbols:
@@ -178,7 +182,12 @@ def average_of_group(factor: sp.Expr, law: Law) -> sp.Expr:
     constant, rest = factor.as_independent(*symbols, as_Add=False)
     if vanishes_by_parity(rest, law):
         return sp.S.Zero
-    closed = _gaussian_moment(rest, law)
+    closed = gaussian_moment(rest, law)
+    if closed is None:
+        closed = stable_closed_form(rest, law)
+    if closed is None and law.functions.has_delta(rest):
+        conditioned = given_zero(rest, law)
+        closed = None if conditioned is None else conditioned[0] * average(conditioned[1], law)
     return constant * (Average(rest) if closed is None else closed)
 
 
@@ -193,29 +202,6 @@ def vanishes_by_parity(expression: sp.Expr, law: Law) -> bool:
         by_block.setdefault(law.blocks[symbol], set()).add(symbol)
     whole = {symbol: law.blocks[symbol] for symbol in symbols - centred}
     flips = [frozenset(block) for label, block in by_block.items() if label not in whole.values()]
-    if len(flips) > 1:
-        flips.append(frozenset().union(*flips))
-    return any(law.functions.parity_of(expression, flip) == -1 for flip in flips)
-
-
-def _gaussian_moment(expression: sp.Expr, law: Law) -> sp.Expr | None:
-    """First and second moments of the site variables themselves (Isserlis for degree two)."""
-    symbols = law.random(expression)
-    if symbols & (law.unknown | set(law.depends)) or not expression.is_polynomial(*symbols):
-        return None
-    polynomial = sp.Poly(expression, *sorted(symbols, key=str))
-    if polynomial.total_degree() > 2:
-        return None
-    total = sp.S.Zero
-    for powers, coefficient in polynomial.terms():
-        factors = [symbol for symbol, power in zip(polynomial.gens, powers, strict=True) for _ in range(power)]
-        total += coefficient * _low_moment(factors, law)
-    return total
-
-
-def _low_moment(factors: list[sp.Symbol], law: Law) -> sp.Expr:
-    if not factors:
-        return sp.S.One
-    if len(factors) == 1:
-        return law.mean_of(factors[0])
-    return law.second_of(factors[0], factors[1])
+    sizes = range(1, len(flips) + 1) if len(flips) <= MAX_FLIPS else (1, len(flips))
+    joint = (frozenset().union(*chosen) for size in sizes for chosen in combinations(flips, size))
+    return any(law.functions.parity_of(expression, flip) == -1 for flip in joint)

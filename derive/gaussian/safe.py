@@ -119,7 +119,38 @@ class Root(sp.Function):
         return True if self.args[0].is_extended_real else None
 
 
-SAFE = (Ratio, Correlation, Root)
+class DampedSinh(sp.Function):
+    """exp(-s) sinh(c) with |c| <= s, which neither overflows nor cancels."""
+
+    nargs = 2
+
+    @classmethod
+    def eval(cls, argument: Any, damping: Any) -> Any:
+        """Odd in the first argument."""
+        if argument.is_zero:
+            return sp.S.Zero
+        if argument.is_number and damping.is_number:
+            return sp.exp(-damping) * sp.sinh(argument)
+        return -cls(-argument, damping) if argument.could_extract_minus_sign() else None
+
+    @property
+    def plain(self) -> sp.Expr:
+        """In elementary functions."""
+        return sp.exp(-self.args[1]) * sp.sinh(self.args[0])
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        """Derivative in one argument."""
+        argument, damping = self.args
+        return sp.exp(-damping) * sp.cosh(argument) if argindex == 1 else -self
+
+    def _eval_is_extended_real(self) -> bool | None:
+        return True if all(part.is_extended_real for part in self.args) else None
+
+    def _eval_is_real(self) -> bool | None:
+        return self._eval_is_extended_real()
+
+
+SAFE = (Ratio, Correlation, Root, DampedSinh)
 """Every node of this module."""
 
 

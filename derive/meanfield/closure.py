@@ -102,6 +102,11 @@ def _averages(expression: sp.Expr) -> list[Average]:
     return sorted(expression.atoms(Average), key=sp.default_sort_key)
 
 
+def _constants(expression: sp.Expr) -> list[sp.Expr]:
+    """Averages and functions, which hold no perturbation: expanding them would only spoil closed forms."""
+    return sorted(expression.atoms(Average) | expression.atoms(sp.Function), key=sp.default_sort_key)
+
+
 def linear_map(
     rows: Mapping[sp.Symbol, sp.Expr], eliminated: Mapping[sp.Symbol, sp.Expr]
 ) -> sp.Matrix:
@@ -111,7 +116,7 @@ def linear_map(
     for right in rows.values():
         for symbol in reversed(list(eliminated)):
             right = right.xreplace({symbol: eliminated[symbol]})
-        names = {node: sp.Dummy(f"a{number}") for number, node in enumerate(_averages(right))}
+        names = {node: sp.Dummy(f"a{number}") for number, node in enumerate(_constants(right))}
         back = {dummy: node for node, dummy in names.items()}
         plain = sp.expand(right.xreplace(names))
         entries.append([plain.coeff(symbol).xreplace(back) for symbol in unknowns])

@@ -178,7 +178,7 @@ def strongly_connected(K: sp.Matrix) -> tuple[tuple[int, ...], ...]:
 def _boundary(K: sp.Matrix, block: tuple[int, ...]) -> sp.Expr:
     """X such that det(1 - K_block) = 1 - X, with common factors in front."""
     part = K.extract(list(block), list(block))
-    averages = sorted(part.atoms(Average), key=sp.default_sort_key)
+    averages = sorted(part.atoms(Average) | part.atoms(sp.Function), key=sp.default_sort_key)
     names = {node: sp.Symbol(f"A[{number}]") for number, node in enumerate(averages)}
     back = {symbol: node for node, symbol in names.items()}
     determinant = (sp.eye(len(block)) - part.xreplace(names)).det(method="berkowitz")

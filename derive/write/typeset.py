@@ -12,7 +12,7 @@ import sympy as sp
 
 from derive.elementary import Fn
 from derive.gaussian.average import Average
-from derive.gaussian.safe import Correlation, Ratio, Root
+from derive.gaussian.safe import Correlation, DampedSinh, Ratio, Root
 from derive.write.box import ATOM, POWER, Box
 from derive.write.moments import overlap_of, split_moment, square_base
 from derive.write.nodes import Modulus2, Named
@@ -66,7 +66,7 @@ class Typesetter:
                 return self._product(node)
             case sp.Pow():
                 return self._power(node)
-            case Ratio() | Correlation() | Root():
+            case Ratio() | Correlation() | Root() | DampedSinh():
                 return self.box(node.plain)
             case sp.Abs():
                 return self.style.modulus(self.box(node.args[0]))

@@ -15,6 +15,7 @@ import sympy as sp
 from sympy.printing.numpy import NumPyPrinter
 
 from derive.elementary import FunctionTable
+from derive.gaussian.safe import Correlation, DampedSinh, Ratio, Root
 from solvers.codegen.lower import lower
 
 PREAMBLE = '''\
@@ -45,7 +46,34 @@ def exp_negative(x):
 
 def expm1_negative(x):
     return np.expm1(np.minimum(x, 0.0))
+
+
+def ratio(above, below):
+    """above / below, and 0 for 0/0."""
+    with np.errstate(all="ignore"):
+        return np.where((np.asarray(above) == 0) & (np.asarray(below) == 0), 0.0, np.divide(above, below))
+
+
+def root(variance):
+    return np.sqrt(np.maximum(variance, 0.0))
+
+
+def correlation(covariance, left, right):
+    """covariance / sqrt(left right) within [-1, 1], and 0 where a variance is."""
+    return np.clip(ratio(covariance, root(left) * root(right)), -1.0, 1.0)
+
+
+def arcsine(x):
+    return np.arcsin(np.clip(x, -1.0, 1.0))
+
+
+def damped_sinh(x, damping):
+    """exp(-damping) sinh(x) without overflow or cancellation."""
+    return -0.5 * np.sign(x) * np.exp(np.abs(x) - damping) * np.expm1(-2.0 * np.abs(x))
 '''
+
+
+_KERNELS = {Ratio: "ratio", Root: "root", Correlation: "correlation", DampedSinh: "damped_sinh"}
 
 
 class _Printer(NumPyPrinter):
@@ -56,6 +84,14 @@ class _Printer(NumPyPrinter):
 
     def _print_erf(self, node: sp.Expr) -> str:
         return f"erf({self._print(node.args[0])})"
+
+    def _print_asin(self, node: sp.Expr) -> str:
+        return f"arcsine({self._print(node.args[0])})"
+
+    def _print_Function(self, node: sp.Expr) -> str:
+        if type(node) not in _KERNELS:
+            return super()._print_Function(node)
+        return f"{_KERNELS[type(node)]}({', '.join(self._print(part) for part in node.args)})"
 
     def _print_ITE(self, node: sp.Basic) -> str:
         return f"np.where({', '.join(self._print(part) for part in node.args)})"
@@ -87,7 +123,7 @@ def identifiers(symbols: Sequence[sp.Symbol]) -> dict[sp.Symbol, sp.Symbol]:
 
 
 _RESERVED = {"np", "erf", "expit", "ndtr", "sigmoid", "softplus", "normal_cdf", "step", "exp_negative",
-             "expm1_negative", "print", "lambda"}  # fmt: skip
+             "expm1_negative", "ratio", "root", "correlation", "arcsine", "damped_sinh", "print", "lambda"}  # fmt: skip
 
 
 def function_source(

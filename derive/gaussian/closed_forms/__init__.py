@@ -12,6 +12,6 @@
 """
 
 from derive.gaussian.closed_forms.conditional import given_zero
-from derive.gaussian.closed_forms.registry import closed_form, gaussian_moment
+from derive.gaussian.closed_forms.registry import closed_form, gaussian_moment, stable_closed_form
 
-__all__ = ["closed_form", "gaussian_moment", "given_zero"]
+__all__ = ["closed_form", "gaussian_moment", "given_zero", "stable_closed_form"]

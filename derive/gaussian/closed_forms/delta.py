@@ -49,7 +49,8 @@ def at_zero(covariance: sp.Expr, y: sp.Symbol, rest: Term, joint: Joint, expect:
     variance = joint.variance(y)
     if variance == 0:
         return None
-    inner = expect(rest, joint.given_zero(y))
+    needed = {*rest.variables, *(rest.exponent.free_symbols & set(joint.mean)), y}
+    inner = expect(rest, joint.of_these(needed).given_zero(y))
     if inner is None or inner == 0:
         return inner
     height = 1 / root(variance) if covariance == 1 else per_root(covariance, variance)

@@ -30,10 +30,11 @@ def value(term: Term, joint: Joint, expect: Expect) -> sp.Expr | None:
         return None
     at_zero = dict.fromkeys(symbols, sp.S.Zero)
     linear, constant = slope.xreplace(at_zero), term.exponent.xreplace(at_zero)
-    rest = expect(replace(term, exponent=sp.S.Zero), joint.tilted(curvature, linear, symbols))
-    if rest is None or rest == 0:
-        return rest
-    return _factor(curvature, linear, constant, symbols, joint) * rest
+    rest = replace(term, exponent=sp.S.Zero)
+    inner = expect(rest, joint.tilted(curvature, linear, symbols, rest.variables))
+    if inner is None or inner == 0:
+        return inner
+    return _factor(curvature, linear, constant, symbols, joint) * inner
 
 
 def _factor(

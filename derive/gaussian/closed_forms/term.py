@@ -50,9 +50,9 @@ class Term:
 
     @property
     def variables(self) -> tuple[sp.Symbol, ...]:
-        """Every variable, sorted."""
+        """Every variable outside the exponent, sorted."""
         found = {s for s, _ in (*self.powers, *self.deltas)} | {s for _, s in self.waves}
-        return tuple(sorted(found | {*self.erfs, *self.signs} | self.exponent.free_symbols, key=str))
+        return tuple(sorted(found | {*self.erfs, *self.signs}, key=str))
 
 
 @dataclass
@@ -116,7 +116,11 @@ def read_terms(integrand: sp.Expr, law: Law) -> tuple[list[tuple[sp.Expr, Term]]
         found = None if primitive is None else _terms(primitive, variables)
     except _NotAffine:
         return None
-    return None if found is None else (found, variables.joint())
+    if found is None:
+        return None
+    used = set().union(*(term.exponent.free_symbols | set(term.variables) for _, term in found))
+    joint = variables.joint()
+    return found, joint.of_these(used & set(joint.mean))
 
 
 def _primitive(integrand: sp.Expr, variables: _Variables) -> sp.Expr | None:
