@@ -13,10 +13,10 @@ from derive.cell.spec import Cell
 GRAIN = 64  # everything is drawn in multiples of 1/64: exact in every arithmetic
 
 RANGES = {
-    "gain": (0.6, 1.9),
-    "std": (0.2, 0.8),
+    "gain": (0.6, 1.5),
+    "std": (0.15, 0.5),
     "mean": (-0.8, 0.8),
-    "variance": (0.4, 1.4),
+    "variance": (0.3, 0.9),
     "correlation": (0.1, 0.9),
 }
 

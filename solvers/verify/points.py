@@ -29,7 +29,7 @@ from solvers.verify.draws import draw, draw_parameters
 from solvers.verify.evaluate import Numbers
 from solvers.verify.precise import PrecisionError
 
-VARIANCES = (0.25, 1.6)
+VARIANCES = (0.15, 0.8)
 TRIVIAL = 1e-7
 ATTEMPTS = 12
 TOLERANCE = 1e-12

@@ -23,8 +23,8 @@ from solvers.budget import check_budget
 DIGITS = 40
 """Working precision; results are meant to have thirty."""
 
-CHANGE = mp.mpf(10) ** -17
-RADIUS = 15.0  # the normal density is 1e-49 there: room for integrands that grow like exponentials
+CHANGE = mp.mpf(10) ** -16
+RADIUS = {1: 15.0, 2: 12.6}  # the normal density is 1e-49, and 1e-34: room in one direction for growing integrands
 COARSEST, HALVINGS = {1: 0.25, 2: 0.5}, {1: 7, 2: 3}
 NO_WIDTH = mp.mpf(10) ** -30
 
@@ -77,8 +77,9 @@ class PreciseAverage:
         weights = [weight for form in self.reduced.conditional for weight, _ in form.parts]
         self._weights = mp_function([*self.parameters, *free], weights, law)
         whole = [form.symbol for form in self.reduced.conditional]
-        arguments = [*self.parameters, *free, *whole, LAM, LAM_CONJ]
-        self._integrand = mp_function(arguments, self.reduced.expressions[0], law)
+        inner, outer = _split(self.reduced.expressions[0], set(whole))
+        self._outer = mp_function([*self.parameters, *free, LAM, LAM_CONJ], list(outer.values()), law)
+        self._integrand = mp_function([*outer, *self.parameters, *free, *whole, LAM, LAM_CONJ], inner, law)
         self._kinks = _kinks(self.reduced, law)
 
     def evaluate(self, values: Values, lam: Any = 0) -> tuple[Any, Any]:
@@ -97,10 +98,24 @@ class PreciseAverage:
             raise PrecisionError
         lam_conj = mp.conj(lam)
 
-        def integrand(xi: Point) -> Any:
+        rows: dict[Point, tuple[Any, ...]] = {}  # what the last coordinate does not change
+
+        def row(xi: Point) -> tuple[Any, ...]:
             y = [mean[i] + sum(spread[i][j] * xi[j] for j in range(directions)) for i in range(free)]
-            whole = self._conditional(given, y, mean[free:], covariance, free, xi[directions:]) if free < count else []
-            return self._integrand(*given, *y, *whole, lam, lam_conj)
+            held = self._outer(*given, *y, lam, lam_conj)
+            moments = self._conditional(given, y, mean[free:], covariance, free) if free < count else None
+            return y, held, moments
+
+        def integrand(xi: Point) -> Any:
+            if conditional:
+                if xi[:-1] not in rows:
+                    rows.clear()
+                    rows[xi[:-1]] = row(xi[:-1])
+                y, held, moments = rows[xi[:-1]]
+            else:
+                y, held, moments = row(xi)
+            whole = [] if moments is None else [moments[0] + (moments[1] * xi[-1] if conditional else 0)]
+            return self._integrand(*held, *given, *y, *whole, lam, lam_conj)
 
         if self._rough and dimension == 1:
             breaks = [(kink(*given) - mean[k]) / spread[k][0] for k, kink in self._kinks if spread[k][0] != 0]
@@ -112,15 +127,36 @@ class PreciseAverage:
         return bool(self._kinks)
 
     def _conditional(
-        self, given: list[Any], y: list[Any], mean: list[Any], covariance: list[list[Any]], free: int, xi: Point
-    ) -> list[Any]:
+        self, given: list[Any], y: list[Any], mean: list[Any], covariance: list[list[Any]], free: int
+    ) -> tuple[Any, Any]:
+        """Mean and standard deviation of the conditional form given the free ones."""
         weights = self._weights(*given, *y)
         n = len(weights)
         centre = sum(w * m for w, m in zip(weights, mean, strict=True))
         variance = sum(
             weights[i] * weights[j] * covariance[free + i][free + j] for i in range(n) for j in range(n)
         )
-        return [centre + (mp.sqrt(variance) * xi[0] if xi and variance > 0 else 0)]
+        return centre, mp.sqrt(variance) if variance > 0 else mp.mpf(0)
+
+
+def _split(expression: sp.Expr, inner: set[sp.Symbol]) -> tuple[sp.Expr, dict[sp.Symbol, sp.Expr]]:
+    """The expression with its largest parts that hold no inner symbol named, and those parts by name."""
+    parts: dict[sp.Symbol, sp.Expr] = {}
+    if not inner:
+        return expression, parts
+
+    def named(node: sp.Expr) -> sp.Expr:
+        if not node.free_symbols & inner:
+            if node.is_Number or node.is_Symbol:
+                return node
+            symbol = sp.Symbol(f"held[{len(parts)}]")
+            parts[symbol] = node
+            return symbol
+        if not node.args:
+            return node
+        return node.func(*(named(part) if isinstance(part, sp.Expr) else part for part in node.args))
+
+    return named(expression), parts
 
 
 def _kinks(reduced: Reduced, law: Law) -> list[tuple[int, Callable[..., Any]]]:
@@ -191,7 +227,7 @@ def _trapezoid(f: Callable[[Point], Any], dimension: int) -> tuple[Any, Any]:
 
 def _sum(f: Callable[[Point], Any], dimension: int, step: Any, *, fresh: bool) -> tuple[Any, Any]:
     """The rule's sum and that of moduli; fresh: only over nodes that the rule of twice the step has not."""
-    last = int(RADIUS / float(step))
+    last = int(RADIUS[dimension] / float(step))
     value, size = mp.mpf(0), mp.mpf(0)
     numbers = range(-last, last + 1)
     weights = {k: step * _weight(k * step) for k in range(last + 1)}
@@ -212,7 +248,7 @@ def _sum(f: Callable[[Point], Any], dimension: int, step: Any, *, fresh: bool) -
 
 def _panels(f: Callable[[Point], Any], breaks: list[Any]) -> tuple[Any, Any]:
     """Gauss-Legendre between kinks, one panel for about every unit of the standard normal."""
-    inside = sorted({b for b in breaks if abs(b) < RADIUS} | {mp.mpf(k) for k in range(-15, 16)})
+    inside = sorted({b for b in breaks if abs(b) < RADIUS[1]} | {mp.mpf(k) for k in range(-15, 16)})
     value, error = mp.mpf(0), mp.mpf(0)
     for left, right in pairwise(inside):
         part, its_error = mp.quad(lambda x: f((x,)) * _weight(x), [left, right], error=True, method="gauss-legendre")
