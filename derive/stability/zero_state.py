@@ -160,7 +160,22 @@ def limit(expression: sp.Expr, theory: Theory, zero: ZeroState) -> sp.Expr | Non
         limits[node] = value
     unknowns = {symbol: sp.S.Zero for symbol in theory.system.equations if _vanishes(symbol, theory, zero)}
     value = expression.xreplace(limits).xreplace({**unknowns, **dict(zero.zeros)})
+    own, others = _moments_of_quiet(theory, zero)
+    if value.atoms(sp.Function) and value.free_symbols & own & others:
+        return None  # a closed form holds the moments of what vanishes and of what stays under one name
+    value = value.xreplace(dict.fromkeys(own - others, sp.S.Zero))
     return None if value.has(sp.nan, sp.zoo, sp.oo) else value
+
+
+def _moments_of_quiet(theory: Theory, zero: ZeroState) -> tuple[set[sp.Symbol], set[sp.Symbol]]:
+    """Parameters in the moments of quiet biases and inputs, and parameters found anywhere else."""
+    own: set[sp.Symbol] = set()
+    others: set[sp.Symbol] = set()
+    for item in theory.site.quenched:
+        (own if item.symbol in zero.quiet else others).update(item.mean.free_symbols | item.second.free_symbols)
+    for field in theory.site.fields:
+        others |= field.gain.free_symbols | field.v.free_symbols
+    return own, others.union(*(f.free_symbols for f in theory.site.F))
 
 
 def _vanishes(unknown: sp.Symbol, theory: Theory, zero: ZeroState) -> bool:
