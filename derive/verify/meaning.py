@@ -17,7 +17,7 @@ from derive.elementary import Fn
 from derive.errors import AnsatzError, ClosureError
 from derive.gaussian.average import Average, Law, average
 from derive.meanfield.closure import Closure
-from derive.stability.spectrum import LAM, strongly_connected, transfer_matrix
+from derive.stability.spectrum import LAM, LAM_CONJ, strongly_connected, transfer_matrix
 from derive.theory import Theory
 from derive.verify.arithmetic import Arithmetic, conjugate
 from derive.verify.formula import (
@@ -87,6 +87,9 @@ def read_claim(formula: Formula, theory: Theory, where: Mapping[str, sp.Rational
     boundary = formula.left == Name("boundary")
     left = sp.S.Zero if boundary else reader.outside(formula.left)
     right = reader.outside(formula.right)
+    if not boundary and sp.S.One in (left, right) and (left + right).has(LAM, LAM_CONJ):
+        # 1 = X(lam) is how papers write the boundary of the support; as an identity in lam it would say nothing.
+        boundary, left, right = True, sp.S.Zero, 1 - (right if left == 1 else left)
     fixed = {theory.site.parameters[name]: value for name, value in (where or {}).items()}
     return Claim(
         formula, theory, left, right, boundary, reader.law, reader.all_equations(), reader.radii, reader.replicas, fixed

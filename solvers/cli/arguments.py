@@ -74,6 +74,10 @@ def parser() -> argparse.ArgumentParser:
     verify.add_argument("--file", metavar="FILE", help="check every line of a file instead")
     verify.add_argument("--latex", action="store_true", help="formulas are LaTeX")
     verify.add_argument(
+        "--symbol", metavar="LATEX=MEANING", action="append", default=[],
+        help="what a LaTeX symbol of your own stands for, in plain notation: --symbol 'q^*=q_total[u]'",
+    )  # fmt: skip
+    verify.add_argument(
         "--where", metavar="NAME=VALUE", action="append", default=[], help="fix a parameter (all others stay free)"
     )
     _budget(_json(verify))

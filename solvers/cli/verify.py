@@ -70,6 +70,20 @@ def _lines(path: Path) -> list[tuple[int, str]]:
 
 def _checked(cell: Cell, formula: str, given: argparse.Namespace, where: dict[str, float]) -> Checked:
     try:
-        return verify(cell, formula, ansatz=given.ansatz, where=where, latex=given.latex)
+        return verify(
+            cell, formula, ansatz=given.ansatz, where=where, latex=given.latex or bool(given.symbol),
+            symbols=_symbols(given.symbol),
+        )  # fmt: skip
     except BudgetSpent as spent:
         return Checked(cell.name, given.ansatz, formula, UNDECIDED, (str(spent),), Evidence())
+
+
+def _symbols(pairs: list[str]) -> dict[str, str]:
+    """LaTeX symbols by what they stand for.  Raises ParameterError for what is not SYMBOL=FORMULA."""
+    found = {}
+    for pair in pairs:
+        symbol, sign, meaning = pair.partition("=")
+        if not sign or not symbol.strip() or not meaning.strip():
+            raise ParameterError(f"--symbol {pair}: write LaTeX=MEANING, for example --symbol 'q^*=q_total[u]'")
+        found[symbol.strip()] = meaning.strip()
+    return found

@@ -47,11 +47,13 @@ def verify(
     ansatz: str = "static",
     where: Mapping[str, object] | None = None,
     latex: bool = False,
+    symbols: Mapping[str, str] | None = None,
     explain: bool = True,
 ) -> Checked:
     """Whether a hand formula ``left = right`` holds.
 
-    where : parameters fixed by the claim (all others stay free); latex : the formula is LaTeX; explain : of
+    where : parameters fixed by the claim (all others stay free); latex : the formula is LaTeX; symbols :
+    what LaTeX symbols of the writer's own stand for, in the plain notation; explain : of
     a formula that differs, look for the factor, term or condition that would mend it.
 
     Raises
@@ -62,7 +64,7 @@ def verify(
     """
     theory = cell if isinstance(cell, Theory) else _theory(_Key(cell), ansatz)
     fixed = _fixed(theory, where or {})
-    read = read_latex(formula, vocabulary(theory.site)) if latex else read_formula(formula)
+    read = read_latex(formula, vocabulary(theory.site, symbols)) if latex else read_formula(formula)
     claim = read_claim(read, theory, fixed)
     judgement = Judge(claim).judge()
     evidence = judgement.evidence
