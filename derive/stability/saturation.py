@@ -15,6 +15,7 @@ from collections.abc import Iterator
 import sympy as sp
 
 from derive.elementary import Fn
+from derive.errors import SizeError
 from derive.gaussian.average import Average, average
 from derive.gaussian.rational import tidy
 from derive.site import Definition
@@ -28,7 +29,10 @@ def saturated_gates(theory: Theory) -> Iterator[Step]:
     if theory.ansatz != "static" or theory.spectrum is None or theory.implicit:
         return
     for definition in theory.site.definitions:
-        step = _saturated(theory, definition)
+        try:
+            step = _saturated(theory, definition)
+        except SizeError:  # an average that would fill pages
+            continue
         if step is not None:
             yield step
 
@@ -97,7 +101,7 @@ def _half_and_half(rest: sp.Expr, theory: Theory) -> sp.Expr | None:
     sides = [tidy(rest.xreplace({_GATE: side})) for side in (sp.S.Zero, sp.S.One)]
     if any(side.has(sp.zoo, sp.nan, sp.oo) for side in sides):
         return None
-    return sp.factor(sum((average(side, theory.law) for side in sides), sp.S.Zero) / 2)
+    return sp.Add(*(average(side, theory.law) / 2 for side in sides))
 
 
 def _weight(power: sp.Expr, rest: sp.Expr, argument: sp.Expr, theory: Theory) -> sp.Expr | None:
