@@ -18,8 +18,8 @@ LEVEL = 0.0027
 
 PRECISION = 0.02
 VISIBLE, POWER = 0.05, 2.0
-"""A row may agree only if its error is below 2 % of the scale and, where theory's number is not zero, so small that
-a deviation of 5 % would be past the threshold by two more standard errors: agreement then means something."""
+"""A row may agree only if its error is below 2 % of the scale and, where the scale is theory's number itself, so small
+that a deviation of 5 % would be past the threshold by two more standard errors: agreement then means something."""
 
 ROUNDING = 1e-10
 SIZES = ((4, 4), (2, 2), (1, 1))
@@ -168,7 +168,8 @@ def _judged(row: ComparisonRow, threshold: float) -> ComparisonRow:
         z = t
     needed = float(stats.t.isf(stats.norm.sf(threshold), dof))  # the threshold in combined errors
     precise = row.combined < PRECISION * row.scale
-    precise = precise and (row.theory == 0.0 or (needed + POWER) * row.combined < VISIBLE * row.scale)
+    vanishing = abs(row.theory) < 0.5 * row.scale  # measured against a natural scale, not against itself
+    precise = precise and (vanishing or (needed + POWER) * row.combined < VISIBLE * row.scale)
     verdict = INCONCLUSIVE
     if row.settled and precise:
         verdict = AGREES if abs(z) < threshold else DISAGREES
