@@ -135,7 +135,7 @@ PRODUCTS = st.lists(FACTORS, min_size=1, max_size=3).map(lambda parts: sp.Mul(*p
 INTEGRANDS = st.lists(PRODUCTS, min_size=1, max_size=2).map(lambda parts: sp.Add(*parts))
 
 EXAMPLES = settings(max_examples=25, deadline=None, derandomize=True)
-MANY = settings(max_examples=400, deadline=None)
+MANY = settings(max_examples=150, deadline=None)
 
 
 def unchanged(found: Rewriting, before: sp.Expr, law: Law, values: dict[sp.Symbol, Any]) -> None:
