@@ -184,7 +184,7 @@ class TextMedium:
 
     def entries(self, matrix: Box) -> Box:
         """The entries of a matrix."""
-        return self._box(f"{matrix.text}_ij")
+        return self._box(f"({matrix.text})_ij")
 
     def normal(self, mean: Box, variance: Box) -> Box:
         """The normal law."""
@@ -209,10 +209,11 @@ class TextMedium:
         if atom.startswith("^"):
             inner = atom[1:].strip("{}")
             simple = re.fullmatch(r"-?\d+", inner)
-            return inner.translate(str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")) if simple else f"^{inner}"
+            return inner.translate(str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")) if simple else f"^{inner}" if len(inner) < 2 else f"^({inner})"
         if re.fullmatch(r"d[a-z](_\w+)?", atom) and atom != "dt":
             return "δ" + self._atom(atom[1:])
         if atom[:1].isalpha():
             base, mark, script = atom.partition("_")
-            return (_letter(self.notation, base, script) or greek_letter(base) or base) + mark + script.strip("{}")
+            letter = "∑" if base == "sum" else _letter(self.notation, base, script)
+            return (letter or greek_letter(base) or base) + mark + script.strip("{}")
         return atom
