@@ -208,8 +208,9 @@ class TextMedium:
             return fixed[atom]
         if atom.startswith("^"):
             inner = atom[1:].strip("{}")
-            simple = re.fullmatch(r"-?\d+", inner)
-            return inner.translate(str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")) if simple else f"^{inner}" if len(inner) < 2 else f"^({inner})"
+            if re.fullmatch(r"-?\d+", inner):
+                return inner.translate(str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻"))
+            return f"^{inner}" if len(inner) < 2 else f"^({inner})"
         if re.fullmatch(r"d[a-z](_\w+)?", atom) and atom != "dt":
             return "δ" + self._atom(atom[1:])
         if atom[:1].isalpha():
