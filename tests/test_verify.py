@@ -18,6 +18,7 @@ from solvers.verify import AGREES, DIFFERS, PROVED, UNDECIDED, assert_holds, ver
 SAMPLE, MUTANT_SAMPLE = 6, 30  # every so many-th of the corpus by default; all of it in the slow suite
 HELD = (PROVED, AGREES)
 CLOSED = [f for f in formulas() if not (f.cell == "lstm" and f.ansatz == "untied")]
+QUICK = [f for f in CLOSED if f.cell != "gru-reset-after"]  # two directions to thirty digits take minutes
 SAMPLED = [f for f in formulas() if f.cell == "lstm" and f.ansatz == "untied"]
 
 
@@ -25,7 +26,7 @@ def checked(item, **more):
     return verify(load(item.cell), item.formula, ansatz=item.ansatz, where=item.fixed, explain=False, **more)
 
 
-@pytest.mark.parametrize("item", CLOSED[::SAMPLE], ids=lambda item: item.id)
+@pytest.mark.parametrize("item", QUICK[::SAMPLE], ids=lambda item: item.id)
 def test_correct_formulas_hold(item):
     found = checked(item)
     assert found.verdict in HELD, found
@@ -47,15 +48,23 @@ def mutants_of(step):
     return [item for item in mutants() if not (item.cell == "lstm" and item.ansatz == "untied")][::step]
 
 
+def passes(item):
+    """Whether a formula is called right; one that cannot be meant is refused with an error."""
+    try:
+        return checked(item).verdict in HELD
+    except FormulaError:
+        return False
+
+
 @pytest.mark.parametrize("item", mutants_of(MUTANT_SAMPLE), ids=lambda item: f"{item.of}: {item.mutation}")
 def test_wrong_formulas_do_not_pass(item):
-    assert checked(item).verdict not in HELD, item
+    assert not passes(item)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("item", mutants_of(1), ids=lambda item: f"{item.of}: {item.mutation}: {item.formula}")
 def test_no_wrong_formula_passes(item):
-    assert checked(item).verdict not in HELD, item
+    assert not passes(item)
 
 
 def test_the_corpus_is_large():
