@@ -20,7 +20,8 @@ class Solution:
     numbers, errors : the same nested keys, as in the JSON output (q, q_total, Q, and chi1, chi_star, xi, C_star
     or spectral_radius, spectral_abscissa, filament, outliers, atoms, eta); None where a number does not exist;
     stable : whether small perturbations die out; verdict : "converged" or what went wrong and what to do;
-    values : every unknown of the theory, for further work with it.
+    values : every unknown of the theory, for further work with it; off_kink : the unknowns at which derivatives are
+    taken where the state is zero and sits on a kink (empty otherwise).
     """
 
     numbers: Mapping[str, Any]
@@ -29,6 +30,12 @@ class Solution:
     verdict: str
     values: Mapping[sp.Symbol, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    off_kink: Mapping[sp.Symbol, float] = field(default_factory=dict)
+
+    @property
+    def linearised_at(self) -> Mapping[sp.Symbol, float]:
+        """The unknowns of the law over which derivatives are averaged."""
+        return self.off_kink or self.values
 
     @property
     def converged(self) -> bool:

@@ -106,13 +106,14 @@ def _solution(
     numbers, errors = dict(known[0]), dict(known[1])
     near = _off_the_kink(theory, equations, point)
     if theory.ansatz == "static":
-        solved = _static(theory, evaluator, near, numbers, errors, tol)
+        solved = _static(theory, evaluator, near, numbers, errors, tol, isolated=near is point)
     else:
         solved = _untied(theory, evaluator, near, numbers, errors, tol, replicas=near is point)
     notes = solved.notes if near is point else (*solved.notes, AT_KINK)
     if theory.implicit:
         notes = (*notes, *several_roots(theory, point.values))
-    return replace(solved, values=dict(solved.values) | dict(point.values), notes=notes)
+    off_kink = {} if near is point else dict(near.values)
+    return replace(solved, values=dict(solved.values) | dict(point.values), notes=notes, off_kink=off_kink)
 
 
 AT_KINK = (
@@ -121,6 +122,7 @@ AT_KINK = (
 )
 
 VANISHING = 1e-20
+DIRECTIONS = 30
 
 
 def _off_the_kink(theory: Theory, equations: Equations, point: FixedPoint) -> FixedPoint:
@@ -128,7 +130,14 @@ def _off_the_kink(theory: Theory, equations: Equations, point: FixedPoint) -> Fi
     x = np.array([point.values[s] for s in equations.feedback])
     if not len(x) or x.any() or not _kinked(theory):
         return point
-    done = equations.complete(np.full(len(x), VANISHING), SCAN_RTOL)
+    small = np.full(len(x), VANISHING)
+    for _ in range(DIRECTIONS if len(x) > 1 else 0):  # of several unknowns, in the ratio in which they vanish
+        image = equations.complete(small, SCAN_RTOL).image
+        size = np.max(np.abs(image))
+        if not 0.0 < size < np.inf:
+            break
+        small = VANISHING * image / size
+    done = equations.complete(small, SCAN_RTOL)
     return replace(point, values=done.values)
 
 
@@ -160,9 +169,10 @@ def _relative_error(point: FixedPoint) -> float:
 
 
 def _static(
-    theory: Theory, evaluator: Evaluator, point: FixedPoint, numbers: dict[str, Any], errors: dict[str, Any], tol: float
-) -> Solution:
-    spectrum = spectrum_of(theory, point.values, evaluator, tol, curves=False)
+    theory: Theory, evaluator: Evaluator, point: FixedPoint, numbers: dict[str, Any], errors: dict[str, Any],
+    tol: float, *, isolated: bool,
+) -> Solution:  # fmt: skip
+    spectrum = spectrum_of(theory, point.values, evaluator, tol, curves=False, isolated=isolated)
     more, their_errors = spectrum_numbers(spectrum)
     verdict, notes = point.verdict, spectrum.notes
     if verdict == CONVERGED and spectrum.verdict != CONVERGED:

@@ -72,7 +72,8 @@ def spectra_of(solved: Solved, tol: float = DEFAULT_TOL) -> Spectra:
     notes: tuple[str, ...] = ()
     try:
         for solution in solved.solutions:
-            found.append(spectrum_of(theory, solution.values, evaluator, tol, curves=True))
+            at, isolated = solution.linearised_at, not solution.off_kink
+            found.append(spectrum_of(theory, at, evaluator, tol, curves=True, isolated=isolated))
     except BudgetSpent as spent:
         notes = (f"{spent}: {len(found)} spectra finished",)
         solved = replace(solved, complete=False)

@@ -197,7 +197,7 @@ def test_more_rows_raise_the_threshold():
 def test_the_edge_follows_the_network_whatever_the_guess():
     cell = load("vanilla")
     network = Network(cell, resolve(cell, {"sigma_w": 1.3}), 300, np.random.default_rng(3))
-    scattering = Scattering(network, np.zeros((1, 300)), np.random.default_rng(4))
+    scattering = Scattering(network, network.linearise(np.zeros((1, 300))), np.random.default_rng(4))
     edges = [edge_on_ray(scattering, 0.0, 1.0, guess, 1.3) for guess in (0.8, 1.3, 1.9)]
     np.testing.assert_allclose(edges, edges[0], atol=1e-3)
     assert edges[0] == pytest.approx(1.3, rel=0.03)

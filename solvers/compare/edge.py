@@ -25,6 +25,7 @@ from scipy.sparse.linalg import ArpackError, LinearOperator, eigs
 
 from solvers.simulate import Network
 from solvers.simulate.elementwise import Array
+from solvers.simulate.linearisation import Linearisation
 
 FIRST, LAST = 2, 8
 """Steps between which growth is taken: transients are over, periods two and three come out even, n << N."""
@@ -35,11 +36,11 @@ SEPARATED = 1.08
 
 
 class Scattering:
-    """S(lam) of one network at one state (S, N)."""
+    """S(lam) of one network from its derivative at one state."""
 
-    def __init__(self, network: Network, state: Array, rng: np.random.Generator) -> None:
-        self._tangent = network.linearise(state)
-        self.size, self.units = state.shape
+    def __init__(self, network: Network, tangent: Linearisation, rng: np.random.Generator) -> None:
+        self._tangent = tangent
+        self.size, self.units = tangent.new_state.shape
         with _no_weights(network):
             self.L = self._local()
         self._start = rng.standard_normal((self.size, self.units, COLUMNS))

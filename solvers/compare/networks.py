@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ from solvers.mean_field_draw import MeanFieldDraw
 from solvers.simulate import Network, eigenvalues, newton_from, plant, relax
 from solvers.simulate.elementwise import Array
 from solvers.simulate.fixed_point import FixedPoint
+from solvers.simulate.linearisation import Linearisation
 from solvers.solution import Solution
 
 ZERO, RELAXED, SEARCHED, PLANTED = "zero", "relaxed", "searched", "planted"
@@ -25,11 +26,23 @@ NEARLY_AT_REST = 1e-3
 
 @dataclass(frozen=True)
 class Prepared:
-    """A network and its fixed point (S, N); state is None where none of this solution's kind was reached."""
+    """A network and its fixed point (S, N); state is None where none of this solution's kind was reached.
+
+    units : columns of states and fields at which derivatives are taken, where the state itself sits on a kink.
+    """
 
     network: Network
     state: Array | None
     outcome: str
+    units: Mapping[str, Array] | None = None
+
+    def linearise(self) -> Linearisation:
+        """The derivative of the network there."""
+        if self.units is None:
+            assert self.state is not None
+            return self.network.linearise(self.state)
+        state = np.array([self.units[name] for name in self.network.states])
+        return self.network.linearise(state, fields=self.units)
 
 
 class Preparation:
@@ -46,6 +59,7 @@ class Preparation:
         self.theory, self.settings, self.solution, self.others = theory, settings, solution, others
         self.cell = theory.site.cell
         self._draw = MeanFieldDraw(theory, solution.values)
+        self._off_kink = MeanFieldDraw(theory, solution.linearised_at).given
         self.way = self._choose(seed)
 
     def _choose(self, seed: int) -> str:
@@ -67,7 +81,10 @@ class Preparation:
             state = np.zeros((len(self.cell.states), N))
             if np.any(network.evaluate(state).new_state):
                 return Prepared(network, None, "zero is no fixed point")
-            return Prepared(network, state, "zero is an exact fixed point")
+            units = None
+            if self.solution.off_kink:  # no derivative at zero: slopes of units of vanishing activity
+                units = self._off_kink(network.biases | network.inputs, N, network.rng)
+            return Prepared(network, state, "zero is an exact fixed point", units)
         if way == PLANTED:
             point = plant(network, self._draw(N, network.rng))
             near = point.displacement <= 1e-3 * np.sqrt(np.mean(point.state**2))

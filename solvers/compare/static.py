@@ -51,7 +51,8 @@ class StaticComparison:
         theory, solution = solved.theory, solved.solutions[index]
         self.theory, self.solution, self.index, self.settings, self.seed = theory, solution, index, settings, seed
         evaluator = Evaluator(theory.law, theory.implicit)
-        self.spectrum: SpectrumResult = spectrum_of(theory, solution.values, evaluator, 1e-9, curves=True)
+        at, isolated = solution.linearised_at, not solution.off_kink
+        self.spectrum: SpectrumResult = spectrum_of(theory, at, evaluator, 1e-9, curves=True, isolated=isolated)
         others = [s for k, s in enumerate(solved.solutions) if k != index]
         self.prepare = Preparation(theory, settings, solution, others, seed)
         self.notes: list[str] = []
@@ -60,7 +61,7 @@ class StaticComparison:
         self.sites = self._site_gain()
         self.outliers = self._resolvable_outliers()
         self.log_radius = (
-            theory_log_radius(theory, solution.values, evaluator, self.spectrum.eta)
+            theory_log_radius(theory, at, evaluator, self.spectrum.eta)
             if self.spectrum.boundary
             else None
         )
@@ -120,10 +121,11 @@ class StaticComparison:
         values = {} if self.prepare.way == PLANTED else moments(network, state)
         if self.theory.spectrum is None or self.spectrum.divergent:
             return values
-        eigenvalues = spectrum_by_blocks(network.jacobian(state))
+        tangent = prepared.linearise()
+        eigenvalues = spectrum_by_blocks(tangent.jacobian())
         values |= self._extremes(eigenvalues)
         if self.ray is not None:
-            scattering = Scattering(network, state, np.random.default_rng(probe))
+            scattering = Scattering(network, tangent, np.random.default_rng(probe))
             ray = self.ray
             values[ray.name] = edge_on_ray(
                 scattering, ray.base, ray.direction, ray.guess, self.size, len(self.spectrum.outliers)

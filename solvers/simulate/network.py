@@ -144,12 +144,18 @@ class Network:
             arguments={name: at(place) for name, place in plan.arguments.items()},
         )
 
-    def linearise(self, state: Array, inputs: Inputs | None = None) -> Linearisation:
-        """The step at one state (S, N) together with its derivative there; see `Linearisation`."""
+    def linearise(
+        self, state: Array, inputs: Inputs | None = None, fields: Mapping[str, Array] | None = None
+    ) -> Linearisation:
+        """The step at one state (S, N) together with its derivative there; see `Linearisation`.
+
+        fields : (N,) by field name, in place of the products W v where slopes are taken.
+        """
         state = self._checked(state)
         if state.ndim != 2:
             raise ValueError(f"a derivative is taken at one state of shape (S, N); got {state.shape}")
-        values = self._values(state, inputs)
+        given = {field.product: np.asarray(fields[field.name]) for field in self.schedule.fields} if fields else None
+        values = self._values(state, inputs, given)
         return Linearisation(self.schedule, values, self.weights, self.states, self.N, self._multiply)
 
     def jacobian(self, state: Array, inputs: Inputs | None = None) -> Array:

@@ -11,7 +11,7 @@ from solvers.averages import Evaluator, Values
 from solvers.budget import check_budget
 from solvers.result import CONVERGED
 from solvers.spectrum.gain import GainMatrix, OutlierMap
-from solvers.spectrum.outliers import find_outliers
+from solvers.spectrum.outliers import Outliers, find_outliers
 from solvers.spectrum.sites import Atom, SiteSpectrum, site_spectrum
 from solvers.spectrum.support import ETA, Resolved, Support, find_support
 
@@ -42,11 +42,13 @@ class SpectrumResult:
 
 
 def spectrum_of(
-    theory: Theory, values: Values, evaluator: Evaluator, tol: float, *, curves: bool = True, eta: float = ETA
-) -> SpectrumResult:
+    theory: Theory, values: Values, evaluator: Evaluator, tol: float, *, curves: bool = True, eta: float = ETA,
+    isolated: bool = True,
+) -> SpectrumResult:  # fmt: skip
     """Spectrum at one solution of a static theory.
 
-    values : parameters and unknowns; curves : trace the boundary finely; eta : resolution on the real range of L.
+    values : parameters and unknowns; curves : trace the boundary finely; eta : resolution on the real range of L;
+    isolated : look for outliers (there are none where v = 0, also where ``values`` are those of vanishing activity).
     """
     check_budget()
     spectrum = theory.spectrum
@@ -58,10 +60,12 @@ def spectrum_of(
     gain = GainMatrix(theory, values, evaluator, min(tol, 1e-10))
     support = find_support(gain, sites.sample, eta=eta, curves=curves)
     check_budget()
-    outliers = find_outliers(
-        OutlierMap(theory, values, evaluator, min(tol, 1e-10)), Resolved(gain, support.eta), support,
-        sites.range or (0.0, 0.0),
-    )  # fmt: skip
+    outliers = Outliers((), ())
+    if isolated:
+        outliers = find_outliers(
+            OutlierMap(theory, values, evaluator, min(tol, 1e-10)), Resolved(gain, support.eta), support,
+            sites.range or (0.0, 0.0),
+        )  # fmt: skip
     return SpectrumResult(
         support.boundary,
         support.radius,

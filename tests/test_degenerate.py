@@ -1,0 +1,85 @@
+"""States on a kink, fields that do not vary, eigenvalues on a pole: where a formula's generic case ends."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+from derive.cell import parse_cell, resolve
+from derive.pipeline import derive_theory
+from solvers.averages import Evaluator
+from solvers.budget import BudgetSpent, budget
+from solvers.compare import check
+from solvers.equations import Equations, is_covariance
+from solvers.solve import parameter_values, solve
+from solvers.spectra import spectra_of
+from solvers.spectrum.gain import spectral_radii
+
+LEAKY_RELU = '''
+name = "leaky-relu"
+equations = """
+z  = sigmoid(W_z @ h)
+h' = z*h + (1 - z)*relu(W @ h)
+"""
+[weights]
+W_z = 0.5
+W = 1.1
+'''
+
+SHARED = '''
+name = "shared"
+equations = """
+a' = tanh(W @ tanh(a) + b)
+c' = 0.4*c + 0.6*tanh(W @ c)
+"""
+[weights]
+W = 1.4
+[biases]
+b = { mean = 0.3, std = 0.2 }
+'''
+
+
+def test_a_zero_state_on_a_kink_has_the_spectrum_of_vanishing_activity():
+    solved = solve(parse_cell(LEAKY_RELU))
+    solution = solved.solutions[0]
+    edge = 0.5 + 0.5 * 1.1 / np.sqrt(2.0)  # half of the units have slope one
+    assert solution["spectral_radius"] == pytest.approx(edge, abs=1e-9)
+    assert solution.numbers["outliers"] == []  # W v = u says nothing where v = 0
+    assert solution.stable
+    assert spectra_of(solved).spectra[0].radius == pytest.approx(edge, abs=1e-9)
+    assert check(solved, N=160, seeds=6).verdict == "agrees"
+
+
+def test_what_does_not_vary_has_no_covariance_also_beside_replicas():
+    theory = derive_theory(parse_cell(SHARED), "untied")
+    law, parameters = theory.law, parameter_values(theory, resolve(theory.site.cell))
+    equations = Equations(theory.system, law, Evaluator(law, theory.implicit), parameters)
+    values = dict(equations.complete([0.5] * len(equations.feedback), 1e-6).values)
+    cross = next(s for s in values if str(s) == "C[W,W.2]")
+    values |= {next(s for s in values if str(s) == "q[W.2]"): 0.0, cross: 0.0}
+    assert is_covariance(law, values)
+    assert not is_covariance(law, values | {cross: 0.7})
+
+
+def test_a_gain_on_a_pole_is_not_a_small_one():
+    matrices = np.array([[[1.0, 0.0], [0.0, 2.0]], [[np.nan, 0.0], [0.0, 1.0]]])
+    np.testing.assert_array_equal(spectral_radii(matrices), [2.0, np.inf])
+
+
+def test_what_is_known_when_the_budget_ends_is_reported(monkeypatch):
+    cell = parse_cell(LEAKY_RELU)
+
+    def stop(*args, **kwargs):
+        raise BudgetSpent("stopped by the time budget")
+
+    monkeypatch.setattr(sys.modules["solvers.solve"], "spectrum_of", stop)
+    with budget(60.0):
+        solved = solve(cell)
+    assert not solved.complete
+    assert solved.solutions[0].numbers["Q"] == {"h": 0.0}
+    assert solved.solutions[0].verdict.startswith("not converged: stopped by the time budget")
+    found = check(solved, N=64, seeds=2)
+    assert found.verdict == "inconclusive"
+    assert any("its spectrum was not computed" in note for note in found.notes)
