@@ -12,7 +12,9 @@ from derive.pipeline import derive_theory
 from solvers.averages import Evaluator
 from solvers.budget import BudgetSpent, budget
 from solvers.compare import check
+from solvers.compare.edge import Scattering, edge_on_ray
 from solvers.equations import Equations, is_covariance
+from solvers.simulate import Network
 from solvers.solve import parameter_values, solve
 from solvers.spectra import spectra_of
 from solvers.spectrum.gain import spectral_radii
@@ -40,6 +42,17 @@ W = 1.4
 b = { mean = 0.3, std = 0.2 }
 '''
 
+DRIVEN = """
+name = "driven"
+equations = '''
+a' = tanh(W @ a)
+c' = tanh(V @ c + 3*a)
+'''
+[weights]
+W = 1.2
+V = 1.1
+"""
+
 
 def test_a_zero_state_on_a_kink_has_the_spectrum_of_vanishing_activity():
     solved = solve(parse_cell(LEAKY_RELU))
@@ -61,6 +74,12 @@ def test_what_does_not_vary_has_no_covariance_also_beside_replicas():
     values |= {next(s for s in values if str(s) == "q[W.2]"): 0.0, cross: 0.0}
     assert is_covariance(law, values)
     assert not is_covariance(law, values | {cross: 0.7})
+
+
+def test_states_that_are_not_driven_back_have_edges_of_their_own():
+    network = Network(parse_cell(DRIVEN), resolve(parse_cell(DRIVEN)), 300, np.random.default_rng(2))
+    scattering = Scattering(network, network.linearise(np.zeros((2, 300))), np.random.default_rng(3))
+    assert edge_on_ray(scattering, 0.0, 1.0, 1.2, 1.2) == pytest.approx(1.2, rel=0.015)
 
 
 def test_a_gain_on_a_pole_is_not_a_small_one():
