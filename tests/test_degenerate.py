@@ -102,3 +102,12 @@ def test_what_is_known_when_the_budget_ends_is_reported(monkeypatch):
     found = check(solved, N=64, seeds=2)
     assert found.verdict == "inconclusive"
     assert any("its spectrum was not computed" in note for note in found.notes)
+
+
+def test_gates_that_shut_exactly_are_said_to_leave_units_free():
+    def notes(gate):
+        cell = parse_cell(LEAKY_RELU.replace("sigmoid(W_z", f"{gate}(W_z"))
+        return derive_theory(cell, "static").notes
+
+    assert any("hard_sigmoid shuts exactly" in note for note in notes("hard_sigmoid"))
+    assert not any("shuts" in note for note in notes("sigmoid"))

@@ -19,10 +19,16 @@ from derive.theory import Step, System, Theory
 
 @dataclass(frozen=True)
 class Elimination:
-    """states : closed forms; implicit : (state, residual) pairs that no algebra here solves."""
+    """states : closed forms; implicit : (state, residual) pairs that no algebra here solves; loose : (state, calls)
+    where a state was divided free of functions that may shut exactly, so that some units may take any value."""
 
     states: dict[sp.Symbol, sp.Expr]
     implicit: tuple[tuple[sp.Symbol, sp.Expr], ...]
+    loose: tuple[tuple[sp.Symbol, tuple[sp.Expr, ...]], ...] = ()
+
+
+PLATEAUS = {"step": (0, 1), "sign": (-1, 1), "hard_sigmoid": (0, 1), "hard_tanh": (-1, 1), "relu": (0,)}
+"""Values that functions take on whole intervals."""
 
 
 def eliminate(site: SiteForm) -> Elimination:
@@ -36,9 +42,12 @@ def eliminate(site: SiteForm) -> Elimination:
         s: without_gates(f - s if site.discrete else f) for s, f in zip(site.states, site.F, strict=True)
     }
     solved: dict[sp.Symbol, sp.Expr] = {}
+    loose: list[tuple[sp.Symbol, tuple[sp.Expr, ...]]] = []
     open_states = list(site.states)
     while found := _linear_pair(pending, open_states):
-        owner, state, value = found
+        owner, state, value, slope = found
+        if shut := shutting_calls(site.functions.expand(slope)):
+            loose.append((state, shut))
         del pending[owner]
         open_states.remove(state)
         solved = {s: tidy(expression.xreplace({state: value})) for s, expression in solved.items()}
@@ -50,7 +59,13 @@ def eliminate(site: SiteForm) -> Elimination:
                 f"the static ansatz does not determine state `{owner}`: its fixed-point equation reads "
                 f"{residual} = 0 and holds no state. Use --ansatz untied, or give the state a leak."
             )
-    return Elimination(solved, tuple(zip(open_states, pending.values(), strict=True)))
+    return Elimination(solved, tuple(zip(open_states, pending.values(), strict=True)), tuple(loose))
+
+
+def shutting_calls(slope: sp.Expr) -> tuple[sp.Expr, ...]:
+    """Calls on whose plateaus a slope vanishes, so that dividing by it is not allowed at every unit."""
+    calls = sorted((c for c in slope.atoms(Fn) if c.order == 0 and c.name in PLATEAUS), key=sp.default_sort_key)
+    return tuple(c for c in calls if any(sp.expand(slope.xreplace({c: sp.Integer(p)})) == 0 for p in PLATEAUS[c.name]))
 
 
 def without_gates(residual: sp.Expr) -> sp.Expr:
@@ -75,15 +90,15 @@ def _never_zero(expression: sp.Expr) -> bool:
 
 def _linear_pair(
     pending: dict[sp.Symbol, sp.Expr], open_states: list[sp.Symbol]
-) -> tuple[sp.Symbol, sp.Symbol, sp.Expr] | None:
-    """An equation that is linear in a state, with its solution; a state's own equation first."""
+) -> tuple[sp.Symbol, sp.Symbol, sp.Expr, sp.Expr] | None:
+    """An equation that is linear in a state, with its solution and slope; a state's own equation first."""
     choices = [(s, s) for s in open_states if s in pending]
     choices += [(owner, s) for owner in pending for s in open_states if owner != s]
     for owner, state in choices:
         slope = tidy(pending[owner].diff(state))
         if slope == 0 or slope.has(state):
             continue
-        return owner, state, tidy(-pending[owner].xreplace({state: sp.S.Zero}) / slope)
+        return owner, state, tidy(-pending[owner].xreplace({state: sp.S.Zero}) / slope), slope
     return None
 
 
@@ -182,10 +197,15 @@ def static_observables(site: SiteForm, law: Law, elimination: Elimination) -> di
 
 
 def _notes(elimination: Elimination) -> tuple[str, ...]:
+    notes = tuple(
+        f"units at which {' or '.join(sorted({call.name for call in calls}))} shuts exactly keep any value of {state}:"
+        " of this continuum of fixed points the one is described where they obey the same equation as all others"
+        for state, calls in elimination.loose
+    )
     if not elimination.implicit:
-        return ()
+        return notes
     held = ", ".join(str(state) for state, _ in elimination.implicit)
-    return (f"no closed form for {held}: the fixed-point equation is solved at every site",)
+    return (f"no closed form for {held}: the fixed-point equation is solved at every site", *notes)
 
 
 def _steps(site: SiteForm, elimination: Elimination, equations: dict[sp.Symbol, sp.Expr]) -> tuple[Step, ...]:
