@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from solvers.budget import check_budget
 from solvers.codegen.axes import AxisRule, largest_gap
 from solvers.codegen.hermite import weighted_hermite
 from solvers.codegen.rules import ROUNDOFF
@@ -43,6 +44,7 @@ class FactorTable:
         """E[f(.., x_i, ..) f(.., x_j, ..)] over all directions but one, weights of that one included; (n, n) each."""
         found = []
         for axis in range(self.dimension):
+            check_budget()
             rows = np.moveaxis(self.table, axis, 0).reshape(self.table.shape[axis], -1)
             found.append(rows @ rows.T)
         return found
@@ -93,6 +95,7 @@ def tabulate(f: Factor, rules: Sequence[AxisRule], radius: float) -> FactorTable
     square = _square(rules)
     used = 0
     for start in range(0, nodes[0].size, thickness):
+        check_budget()
         part = slice(start, start + thickness)
         inside = square[part] <= radius**2
         picks = np.nonzero(inside)
