@@ -21,6 +21,8 @@ VISIBLE, POWER = 0.05, 2.0
 """A row may agree only if its error is below 2 % of the scale and, where the scale is theory's number itself, so small
 that a deviation of 5 % would be past the threshold by two more standard errors: agreement then means something."""
 
+BEND = 2.5  # standard errors beyond which two extrapolations differ
+
 ROUNDING = 1e-10
 SIZES = ((4, 4), (2, 2), (1, 1))
 """(divisor of N, networks per network of N units): what the small ones cost is little, and each size then weighs
@@ -90,9 +92,27 @@ def limit_of(sizes: Sizes) -> Limit:
         shared = 4.0 / (1.0 / freedom + 3.0 / freedom.sum())
         dof = variance**2 / float(np.sum(parts**2 / shared))
     residual = abs(slope) * abs(float(solve[0] @ (units / largest) ** -(sizes.power + 0.5))) / math.sqrt(largest)
+    residual = max(residual, _curvature(units, means, variances / counts, sizes.power, limit, variance))
     if sizes.excess:
         limit = max(limit, 0.0)
     return Limit(float(limit), math.sqrt(variance), dof, -float(slope), residual)
+
+
+def _curvature(
+    units: Array, means: Array, errors: Array, power: float, limit: float, variance: float
+) -> float:
+    """How far the limit moves if the smallest networks are left out, where that is more than chance.
+
+    Near a transition the corrections fall more slowly than N^-p, and the fit bends: then N is too small to tell.
+    """
+    if len(units) < 3:
+        return 0.0
+    two = np.argsort(units)[-2:]
+    small, large = units[two] ** -power
+    weights = np.array([-large, small]) / (small - large)
+    moved = abs(float(weights @ means[two]) - limit)
+    chance = math.sqrt(max(float(weights**2 @ errors[two]) - variance, 0.0))
+    return moved if moved > BEND * chance else 0.0
 
 
 @dataclass(frozen=True)
