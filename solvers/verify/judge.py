@@ -29,6 +29,9 @@ POINTS, FIRST_LOOK = 20, 3
 FAR = mp.mpf("1e-8")
 """Relative difference that no error of a float64 point explains."""
 
+CLEAR = mp.mpf("1e-4")
+"""Relative difference that needs no second look, if it is as many times the error as well."""
+
 EQUAL_DIGITS, ROUGH_DIGITS = 30, 12
 HELPERS = ("shared[", "constant[")  # unknowns that no reader has named
 ERRORS = 20  # how many of the stated errors a difference may be
@@ -69,6 +72,11 @@ class Comparison:
         return bool(self.difference > FAR * self.size + ERRORS * self.error)
 
     @property
+    def clear(self) -> bool:
+        """Whether no finer arithmetic could bring the two sides together."""
+        return bool(self.difference > CLEAR * self.size + self.error / CLEAR)
+
+    @property
     def digits(self) -> float:
         """Decimal digits in which they agree."""
         if self.difference == 0:
@@ -106,7 +114,7 @@ class Judge:
             if rough is None:
                 return self.undecided("a side has no finite value at a generic point")
             if rough.far:
-                best = self.at(point, precise=True) or rough
+                best = rough if rough.clear else self.at(point, precise=True) or rough
                 if best.far:
                     return Judgement(DIFFERS, evidence_of(best), ("the sides differ at a generic point",))
         return self._agreement()
