@@ -10,6 +10,7 @@ from typing import Any
 import sympy as sp
 
 from derive.theory import Theory
+from solvers.averages import Evaluator
 from solvers.result import CONVERGED
 
 
@@ -75,6 +76,11 @@ class Solved:
     solutions: tuple[Solution, ...]
     notes: tuple[str, ...] = ()
     complete: bool = True
+    evaluator: Evaluator | None = field(default=None, compare=False, repr=False)
+
+    def same_evaluator(self) -> Evaluator:
+        """The evaluator that solved this, with all averages it knows; a new one where there is none."""
+        return self.evaluator or Evaluator(self.theory.law, self.theory.implicit)
 
     @property
     def converged(self) -> bool:

@@ -96,7 +96,7 @@ def _deterministic(theory: Theory, settings: Settings, tol: float) -> Solved:
         complete = False
     first = str(theory.site.states[0])
     found.sort(key=lambda s: s.numbers["Q"][first] if np.isfinite(s.numbers["Q"][first]) else np.inf)
-    return Solved(theory, settings.parameters, tuple(found), tuple(dict.fromkeys(notes)), complete)
+    return Solved(theory, settings.parameters, tuple(found), tuple(dict.fromkeys(notes)), complete, evaluator)
 
 
 def _solution(

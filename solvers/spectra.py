@@ -9,7 +9,6 @@ from typing import Any
 from derive.cell.spec import Cell
 from derive.errors import AnsatzError
 from derive.theory import Theory
-from solvers.averages import Evaluator
 from solvers.budget import BudgetSpent
 from solvers.result import CONVERGED
 from solvers.solution import Solution, Solved, plain
@@ -67,7 +66,7 @@ def spectra_of(solved: Solved, tol: float = DEFAULT_TOL) -> Spectra:
     theory = solved.theory
     if theory.spectrum is None:
         raise AnsatzError(f"the {theory.ansatz} ansatz has no spectrum of a fixed Jacobian; use the static one")
-    evaluator = Evaluator(theory.law, theory.implicit)
+    evaluator = solved.same_evaluator()
     found: list[SpectrumResult] = []
     notes: tuple[str, ...] = ()
     try:

@@ -27,7 +27,7 @@ CHUNK = 2_000_000
 
 def theory_log_radius(theory: Theory, values: Values, evaluator: Evaluator, eta: float) -> LogRadius:
     """ln of the spectral radius of K at resolution eta, exact to 1e-7 where it is near a level, to 1e-3 elsewhere."""
-    gain = GainMatrix(theory, values, evaluator, 1e-9)
+    gain = GainMatrix(theory, values, evaluator, 1e-10)
 
     def log_radius(lam: Array) -> Array:
         shifted = _resolved(lam, eta)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from derive.cell.parameters import Settings
-from solvers.averages import Evaluator
 from solvers.budget import BudgetSpent, check_budget
 from solvers.compare.curves import LEVELS, SiteGain, countable, outside, theory_log_radius
 from solvers.compare.edge import Scattering, edge_on_ray
@@ -50,7 +49,7 @@ class StaticComparison:
     def __init__(self, solved: Solved, index: int, settings: Settings, seed: int) -> None:
         theory, solution = solved.theory, solved.solutions[index]
         self.theory, self.solution, self.index, self.settings, self.seed = theory, solution, index, settings, seed
-        evaluator = Evaluator(theory.law, theory.implicit)
+        evaluator = solved.same_evaluator()
         at, isolated = solution.linearised_at, not solution.off_kink
         self.spectrum: SpectrumResult = spectrum_of(theory, at, evaluator, 1e-9, curves=True, isolated=isolated)
         others = [s for k, s in enumerate(solved.solutions) if k != index]

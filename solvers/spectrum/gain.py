@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from weakref import WeakKeyDictionary
+
 import numpy as np
 import sympy as sp
 
@@ -10,6 +12,9 @@ from derive.theory import SpectralTheory, Theory
 from solvers.averages import Evaluator, Values
 from solvers.codegen.emit import broadcast_rows, compile_function
 from solvers.spectrum.lambda_average import LambdaAverage, Tables
+
+_tables: WeakKeyDictionary[Evaluator, Tables] = WeakKeyDictionary()
+"""Conditional tables are dear; whoever shares an evaluator shares them."""
 
 
 class LambdaMatrix:
@@ -21,7 +26,7 @@ class LambdaMatrix:
         lam, conj = spectrum.lam, spectrum.lam_conj
         nodes = sorted(matrix.atoms(Average), key=sp.default_sort_key)
         self._moving = [node for node in nodes if node.integrand.free_symbols & {lam, conj}]
-        tables: Tables = {}
+        tables = _tables.setdefault(evaluator, {})
         self._averages = [
             LambdaAverage(node.integrand, theory.law, theory.implicit, lam, conj, values, tables)
             for node in self._moving

@@ -23,7 +23,7 @@ LOG2_NODES, LOG2_COARSE, COARSE_RTOL = 15, 10, 1e-4
 
 CHUNK = 1_000_000
 
-Tables = dict[tuple[tuple[sp.Expr, ...], sp.Expr], ConditionalTable]
+Tables = dict[tuple[tuple[sp.Expr, ...], sp.Expr, tuple[float, ...]], ConditionalTable]
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,8 @@ class LambdaAverage:
             direction = PoleDirection(factors.coefficients, factors.pole, law, (lam, lam_conj), values, implicit)
             if direction.separable:
                 self._direction, self._powers = direction, factors.powers
-                key = (factors.coefficients, factors.pole.xreplace({lam_conj: lam}))
+                given = tuple(values[p] for p in direction.compiled.parameters)
+                key = (factors.coefficients, factors.pole.xreplace({lam_conj: lam}), given)
                 known = {} if tables is None else tables
                 self._table = known[key] if key in known else known.setdefault(key, conditional_table(direction))
             else:
