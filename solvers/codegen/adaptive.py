@@ -21,7 +21,7 @@ LIMIT = 38.5
 
 _NEGLIGIBLE = 13.5  # density below 1e-40: a node out here may be dropped against a charge on the error
 _SECTIONS = 4  # pieces a panel is split into: half the rounds of bisection at the same number of nodes
-_CHUNK = 2_000_000  # nodes per call of the integrand
+_CHUNK = 400_000  # nodes per call of the integrand
 _STALLS = 2  # splits without gain after which a panel is taken to be at the noise level of the integrand
 _SQRT_2PI = float(np.sqrt(2.0 * np.pi))
 
@@ -137,10 +137,11 @@ class AdaptiveIntegrator:
         half = 0.5 * (right - left)
         nodes = (0.5 * (right + left))[:, None] + half[:, None] * NODES
         x, index = nodes.ravel(), np.repeat(member, SIZE)
+        parts = []
         with np.errstate(all="ignore"):
-            parts = [
-                np.atleast_2d(self.f(x[k : k + _CHUNK], index[k : k + _CHUNK])) for k in range(0, x.size, _CHUNK)
-            ]
+            for k in range(0, x.size, _CHUNK):
+                check_budget()
+                parts.append(np.atleast_2d(self.f(x[k : k + _CHUNK], index[k : k + _CHUNK])))
         values = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
         if values.ndim != 2 or values.shape[1] != x.size:
             raise ValueError(f"the integrand returned shape {values.shape} for {x.size} nodes, expected (m, n)")
@@ -176,7 +177,6 @@ class AdaptiveIntegrator:
         return np.where(bad, 0.0, weighted)
 
     def _tabulate(self, left: np.ndarray, right: np.ndarray, member: np.ndarray) -> _State:
-        check_budget()
         values, half = self._evaluate(left, right, member)
         sums = panel_sums(values, half)
         return _State(
