@@ -148,7 +148,8 @@ def test_the_transfer_matrix_is_b_times_the_resolvent_times_a(derived, name):
 
     def matrix(m):
         symbols = sorted(m.free_symbols, key=str)
-        entries = compile_function(symbols, list(m), theory.law.functions)(*(point[s] if s == LAM else float(point[s]) for s in symbols))
+        given = [point[s] if s == LAM else float(point[s]) for s in symbols]
+        entries = compile_function(symbols, list(m), theory.law.functions)(*given)
         return np.array([complex(e) for e in entries]).reshape(m.shape)
 
     lam = 1.3 + 0.7j
