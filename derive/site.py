@@ -256,7 +256,7 @@ class _Builder:
             case Negate(operand=inner):
                 return -self._expression(inner, leaf)
             case Binary(op=op, left=left, right=right):
-                return _binary(op, self._expression(left, leaf), self._expression(right, leaf))
+                return apply_operator(op, self._expression(left, leaf), self._expression(right, leaf))
             case Call(function=function, argument=argument):
                 return self._call(function, self._expression(argument, leaf))
             case Product(weight=weight, operand=operand, span=span):
@@ -288,7 +288,8 @@ def apply_function(name: str, argument: sp.Expr) -> sp.Expr:
     return Fn(name, 0, argument)
 
 
-def _binary(op: str, left: sp.Expr, right: sp.Expr) -> sp.Expr:
+def apply_operator(op: str, left: sp.Expr, right: sp.Expr) -> sp.Expr:
+    """``left op right`` with op one of + - * / **."""
     match op:
         case "+":
             return left + right

@@ -13,9 +13,9 @@ from dataclasses import replace
 from fractions import Fraction
 
 from derive.cell.arithmetic import names_in
-from derive.cell.expression import Binary, Call, Name, Negate, Next, Node, Number, Product
+from derive.cell.expression import Binary, Call, Name, Negate, Next, Node, Number, Product, walk
 from derive.cell.spec import Bias, Cell, Equation, Weight
-from derive.cell.substitute import inlined, rewrite
+from derive.cell.substitute import inlined
 from derive.errors import ParameterError
 
 ONE, ZERO = Number(Fraction(1)), Number(Fraction(0))
@@ -55,7 +55,6 @@ class _Limit:
         self.steep: set[str] = set()  # weights whose gain grows
         self.biases: dict[str, Bias] = {}
         self.leading: dict[str, Node] = {}  # biases that grow: their leading part
-        self.definitions = cell.definitions
         self.orders: dict[str, int] = {}
 
     def cell(self) -> Cell:
@@ -178,16 +177,5 @@ class _Limit:
 
 
 def _names(node: Node) -> set[str]:
-    """Names read in an expression, products included."""
-    found: set[str] = set()
-
-    def note(inner: Node) -> None:
-        if isinstance(inner, Name):
-            found.add(inner.name)
-
-    def visit(inner: Node) -> Node | None:
-        note(inner)
-        return None
-
-    rewrite(node, visit)
-    return found
+    """Names read in an expression, inside of products as well."""
+    return {inner.name for inner in walk(node) if isinstance(inner, Name)}

@@ -137,18 +137,21 @@ def _with_calls(cell: Cell, name: str, body: Node) -> Cell:
         if not isinstance(node, Call) or node.function != name:
             return None
         argument = rewrite(node.argument, rule)
-        return rewrite(body, lambda leaf: argument if leaf == Name("x") else None)
+        return rewrite(body, _leaf("x", argument))
 
     equations = tuple(replace(eq, right=rewrite(eq.right, rule), text="") for eq in cell.equations)
     return replace(cell, equations=equations, functions={k: rewrite(f, rule) for k, f in cell.functions.items()})
 
 
+def _leaf(name: str, value: Node) -> Rewrite:
+    """The rule that puts ``value`` for a name."""
+    return lambda node: value if node == Name(name) else None
+
+
 def _with_name(cell: Cell, name: str, value: Node) -> Cell:
     """A leaf replaced in the equations and in the bodies of functions."""
 
-    def rule(node: Node) -> Node | None:
-        return value if node == Name(name) else None
-
+    rule = _leaf(name, value)
     equations = tuple(
         replace(
             eq,
@@ -163,11 +166,8 @@ def _with_name(cell: Cell, name: str, value: Node) -> Cell:
 def _with_parameter(cell: Cell, name: str, value: Node) -> Cell:
     """A parameter replaced everywhere, also in distributions."""
 
-    def rule(node: Node) -> Node | None:
-        return value if node == Name(name) else None
-
     def put(node: Node) -> Node:
-        return rewrite(node, rule)
+        return rewrite(node, _leaf(name, value))
 
     cell = _with_name(cell, name, value)
     inputs = {

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import sympy as sp
 
 from derive.elementary import BUILTINS, Fn, FunctionTable
-from derive.site import apply_function
+from derive.site import apply_function, apply_operator
 from derive.stability.spectrum import LAM, LAM_CONJ
 from derive.verify.formula import Binary, Call, FormulaError, Negate, Node, Number, SlopeAt, Span
 
@@ -47,17 +47,8 @@ class Arithmetic:
     def _binary(self, op: str, left: sp.Expr, right: sp.Expr, span: Span) -> sp.Expr:
         if op == "/" and right == 0:
             raise FormulaError("a division by zero", self.text, span)
-        match op:
-            case "+":
-                return left + right
-            case "-":
-                return left - right
-            case "*":
-                return left * right
-            case "/":
-                return left / right
-        value = left**right
-        if value.has(sp.zoo, sp.nan):
+        value = apply_operator(op, left, right)
+        if op == "**" and value.has(sp.zoo, sp.nan):
             raise FormulaError("a power that is not finite", self.text, span)
         return value
 

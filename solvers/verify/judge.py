@@ -182,7 +182,7 @@ class Judge:
             return None
         if not (mp.isfinite(left) and mp.isfinite(right)):
             return None
-        carried = 0 if precise else self.manifold.relative_error(point) * max(abs(left), abs(right))
+        carried = 0 if precise else self.manifold.relative_error(point, values) * max(abs(left), abs(right))
         error = left_error + right_error + carried
         return Comparison(point, values, left, right, error, precise, self._spectral(point.lam))
 

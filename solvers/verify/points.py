@@ -132,11 +132,10 @@ class Manifold:
             values = self._complete(point, self.numbers.rough)
         return self._with_overlaps(values) if self.claim.replicas else values
 
-    def relative_error(self, point: GenericPoint) -> Any:
-        """How far float64 values of the unknowns may be off, as a sum of relative errors."""
+    def relative_error(self, point: GenericPoint, values: Mapping[sp.Symbol, Any]) -> Any:
+        """How far the values that `rough` gave may be off, as a sum of relative errors."""
         if self.order is None:
             return mp.mpf(point.error) + self._overlap_error
-        values = self.rough(point)
         chained = [*((s, self.equations[s]) for s in self.order),
                    *((s, self.equations[s] / gain**2) for s, gain in self.gains.items())]  # fmt: skip
         total = mp.mpf(0)
