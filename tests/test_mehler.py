@@ -54,6 +54,12 @@ def test_arcsine_law(s: float, rho: float) -> None:
     check(found, arcsine_law(s, rho))
 
 
+def test_a_factor_that_is_zero_everywhere_is_finished_at_once() -> None:
+    found = mehler_average(lambda x: 0.0 * x[0], None, (1, 1), np.array([0.5]), rtol=1e-12)
+    assert (found.value, found.error, found.converged) == (0.0, 0.0, True)
+    assert found.evaluations < 1e5
+
+
 @pytest.mark.parametrize("s", [5.0, 10.0, 30.0, 200.0])
 @pytest.mark.parametrize("rho", [0.5, 0.9, 0.99, 0.9999, 1.0])
 def test_error_is_honest_where_the_series_is_too_slow(s: float, rho: float) -> None:
