@@ -21,8 +21,9 @@ ERROR_OF_A_SIZE = 0.004
 """Relative error asked of the mean over all networks of one size; the extrapolation to N -> infinity makes about
 one and a half times as much of it, which stays below what a verdict needs."""
 
-SLOW = 0.97
-"""Above this chi_star an overlap takes more than thirty steps per e-fold (at 1 it moves as 1/t)."""
+SLOW = 0.98
+"""Above this chi_star an overlap takes more than fifty steps per e-fold (at 1 it moves as 1/t): the longest burn-in
+and window would hold fewer than eighty of them."""
 
 
 def untied_rows(
