@@ -35,6 +35,8 @@ SYMPY_IN_SOLVERS = {
     "solvers.form_law",
     "solvers.gaussian_geometry",
     "solvers.mean_field_draw",
+    "solvers.measure.columns",
+    "solvers.measure.static",
     "solvers.parity",
     "solvers.replicas",
     "solvers.result",

@@ -38,7 +38,7 @@ def linearise(site: SiteForm, states: dict[sp.Symbol, sp.Expr]) -> Linearisation
     A field is dropped, repeatedly, when no live field reaches it (its row of T vanishes) or it reaches
     none (its column vanishes).
     """
-    L, a, b, e = _at_fixed_point(site, states)
+    L, a, b, e = at_fixed_point(site, states)
     T = _transfer(L, a, b, e)
     live = tuple(k for k in range(len(site.fields)) if k not in site.input_fields)
     while (kept := _connected(T, live)) != live:
@@ -56,13 +56,13 @@ def _connected(T: sp.Matrix, live: tuple[int, ...]) -> tuple[int, ...]:
 
 def transfer_matrix(site: SiteForm, states: dict[sp.Symbol, sp.Expr]) -> sp.Matrix:
     """T(lam) = b (lam - L)^-1 a + e between all fields at the fixed point, live or not, shape (K, K)."""
-    return _transfer(*_at_fixed_point(site, states))
+    return _transfer(*at_fixed_point(site, states))
 
 
-def _at_fixed_point(
+def at_fixed_point(
     site: SiteForm, states: dict[sp.Symbol, sp.Expr]
 ) -> tuple[sp.Matrix, sp.Matrix, sp.Matrix, sp.Matrix]:
-    """L, a, b, e with the states eliminated."""
+    """L (S,S), a (S,K), b (K,S), e (K,K) of all fields, with the states eliminated."""
 
     def fixed(matrix: sp.Matrix) -> sp.Matrix:
         return matrix.applyfunc(lambda entry: tidy(entry.xreplace(states)))
