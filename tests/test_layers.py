@@ -123,9 +123,16 @@ def test_only_the_plots_import_matplotlib() -> None:
     assert importers("matplotlib") == {"solvers.plot"}
 
 
+def test_only_the_bridge_imports_torch_and_nothing_imports_the_bridge() -> None:
+    assert all(name.startswith("solvers.bridge") for name in importers("torch"))
+    for name, found in IMPORTS.items():
+        if not name.startswith("solvers.bridge"):
+            assert not any(item.startswith("solvers.bridge") for item in found), name
+
+
 def test_no_other_package_is_needed() -> None:
     allowed = set(sys.stdlib_module_names) | {
-        *("derive", "solvers", "sympy", "mpmath", "numpy", "scipy", "contourpy", "matplotlib")
+        *("derive", "solvers", "sympy", "mpmath", "numpy", "scipy", "contourpy", "matplotlib", "torch")
     }
     for name, found in IMPORTS.items():
         assert {item.split(".")[0] for item in found} <= allowed | {"mpmath"}, name

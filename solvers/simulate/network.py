@@ -34,7 +34,7 @@ class Step:
     ----------
     new_state : the next state (discrete time) or ds/dt, already divided by the time constant (continuous time)
     fields : u = W @ v by field name (``W``, ``W.2``, ...)
-    operands : v by field name
+    operands : v by field name, of as many units as its matrix has columns
     definitions : by name
     arguments : for each definition ``f(argument)`` with a product inside, its argument
     """
@@ -108,7 +108,7 @@ class Network:
     def _draw_weight(self, name: str) -> Any:
         gain = self.settings.gains[name]
         if self.settings.ensembles[name] == "haar":
-            return gain * _orthogonal(self.rng.standard_normal((self.N, self.N)))
+            return gain * orthogonal_matrix(self.rng.standard_normal((self.N, self.N)))
         if self._revealed:
             return RevealedGaussian(gain, self.N, self.rng)
         if gain == 0:  # inputs that are switched off should not cost the drawing of a matrix
@@ -139,7 +139,7 @@ class Network:
         return Step(
             new_state=np.stack([at(place) for place in plan.updates]),
             fields={field.name: at(field.product) for field in plan.fields},
-            operands={field.name: at(field.operand) for field in plan.fields},
+            operands={field.name: _over_units(values[field.operand], shape) for field in plan.fields},
             definitions={name: at(place) for name, place in plan.definitions.items()},
             arguments={name: at(place) for name, place in plan.arguments.items()},
         )
@@ -195,7 +195,12 @@ class Network:
         return product
 
 
-def _orthogonal(gaussian: Array) -> Array:
+def _over_units(value: Array, shape: tuple[int, ...]) -> Array:
+    """A value for each unit and trajectory; inputs may be of another number than the units of ``shape``."""
+    return np.broadcast_to(value, (len(value), *shape[1:]) if value.ndim else shape)
+
+
+def orthogonal_matrix(gaussian: Array) -> Array:
     """Haar orthogonal from a Gaussian matrix; the signs make the QR decomposition unique."""
     q, r = np.linalg.qr(gaussian)
     return q * np.where(np.diag(r) < 0, -1.0, 1.0).astype(q.dtype)
