@@ -27,7 +27,7 @@ def frameworks() -> tuple[str, ...]:
 
 @cache
 def framework(name: str) -> Framework:
-    """An initialiser by the name of its layer, such as ``torch.nn.GRU``.
+    """An initialiser by the name of its layer, such as ``torch.nn.RNN``.
 
     Raises
     ------

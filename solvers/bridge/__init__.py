@@ -1,4 +1,4 @@
-"""Between cells and real torch layers (``torch.nn.GRU``, ``LSTM``, ``RNN``): the only place that imports torch.
+"""Between cells and real recurrent layers of torch: the only place that imports torch.
 
     measured = measured_gains(module)                  # gains and biases of a layer, with standard errors
     init_(module, {"sigma_h": 3.0, "mu_z": 1.0})       # draw the weights of a cell's parameters, in place
