@@ -6,6 +6,7 @@ The dependency graph of the equations is cut at a smallest feedback set; everyth
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -39,6 +40,12 @@ class Equations:
         graph = {symbol: self.system.dependencies(symbol, law) for symbol in self.system.equations}
         self.feedback = feedback_set(graph)
         self.order = _topological(graph, set(self.feedback))
+
+    def at(self, parameters: Values) -> Equations:
+        """The same equations, graph and compiled averages at other parameter values."""
+        other = copy(self)
+        other.parameters = dict(parameters)
+        return other
 
     def complete(self, x: Sequence[float] | np.ndarray, rtol: float) -> Completed:
         """Evaluate every unknown in order, then the feedback equations."""

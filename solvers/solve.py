@@ -104,7 +104,7 @@ def _solution(
     known: tuple[dict[str, Any], dict[str, Any]], tol: float,
 ) -> Solution:  # fmt: skip
     numbers, errors = dict(known[0]), dict(known[1])
-    near = _off_the_kink(theory, equations, point)
+    near = off_the_kink(theory, equations, point)
     if theory.ansatz == "static":
         solved = _static(theory, evaluator, near, numbers, errors, tol, isolated=near is point)
     else:
@@ -125,7 +125,7 @@ VANISHING = 1e-20
 DIRECTIONS = 30
 
 
-def _off_the_kink(theory: Theory, equations: Equations, point: FixedPoint) -> FixedPoint:
+def off_the_kink(theory: Theory, equations: Equations, point: FixedPoint) -> FixedPoint:
     """The same solution, or, for a zero state under functions with kinks, one of vanishing activity."""
     x = np.array([point.values[s] for s in equations.feedback])
     if not len(x) or x.any() or not _kinked(theory):
