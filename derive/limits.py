@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
+from derive.closed_limits import closed_forms
 from derive.stability.saturation import saturated_gates
 from derive.stability.zero_state import zero_state
 from derive.theory import Step, Theory
 
-RULES: tuple[Callable[[Theory], Iterable[Step]], ...] = (zero_state, saturated_gates)
+RULES: tuple[Callable[[Theory], Iterable[Step]], ...] = (zero_state, saturated_gates, closed_forms)
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import sympy as sp
 from scipy.integrate import quad
+from scipy.special import erf, ndtri
+from scipy.stats import qmc
 from test_write_latex import CASES, theory_of
 
 from derive import mean_field, parse_cell
@@ -148,3 +150,90 @@ def test_saturated_gate_against_quadrature() -> None:
 def test_a_gate_whose_limit_diverges_is_left_out() -> None:
     assert found(theory_of("lstm static"), "saturated gate `f`") is None
     assert found(theory_of("lstm static"), "saturated gate `o`") is not None
+
+
+CLOSED = ("gated-rnn static", "gru static", "gru untied", "minimal-rnn untied", "rate static", "vanilla static",
+          "vanilla untied")  # fmt: skip
+STAND_INS = {
+    "error function": {
+        "tanh": (lambda x: erf(np.sqrt(np.pi) * x / 2), lambda x: np.exp(-np.pi * x**2 / 4)),
+        "sigmoid": (lambda x: (1 + erf(np.sqrt(np.pi) * x / 4)) / 2, lambda x: np.exp(-np.pi * x**2 / 16) / 4),
+    },
+    "ReLU": {
+        "tanh": (lambda x: np.maximum(x, 0), lambda x: np.where(x > 0, 1.0, 0.0)),
+        "sigmoid": (lambda x: 1 / (1 + np.exp(-x)), lambda x: 1 / (2 + np.exp(x) + np.exp(-x))),
+    },
+}
+
+
+def sampled(expression: sp.Expr, theory: Theory, values: dict, table: dict) -> complex:
+    """An expression with averages over scrambled Sobol points, with functions that this test gives."""
+    random = sorted(theory.law.blocks, key=str)
+    known = [s for s in random if s not in theory.law.unknown]
+    mean = [float(sp.sympify(theory.law.mean_of(s)).xreplace(values)) for s in known]
+    covariance = [[float(sp.sympify(theory.law.covariance(s, u)).xreplace(values))
+                   if theory.law.blocks[s] == theory.law.blocks[u] and "d[" not in f"{s}{u}" else 0.0
+                   for u in known] for s in known]  # fmt: skip
+    root = np.linalg.cholesky(np.array(covariance) + 1e-13 * np.eye(len(known)))
+    xi = ndtri(qmc.Sobol(len(known), seed=7).random_base2(15))
+    columns = dict(zip(known, (np.array(mean) + xi @ root.T).T, strict=True))
+
+    def number(plain: sp.Expr, given: dict) -> np.ndarray:
+        opened = theory.law.functions.expand(plain)
+        calls = {call: sp.Function(f"{call.name}_{call.order}")(call.argument) for call in opened.atoms(Fn)}
+        while opened.atoms(Fn):
+            opened = opened.xreplace(calls)
+        names = {f"{name}_{order}": body for name, bodies in table.items() for order, body in enumerate(bodies)}
+        symbols = sorted(opened.free_symbols, key=str)
+        dummies = sp.symbols(f"a:{len(symbols)}") if symbols else ()
+        function = sp.lambdify(dummies, opened.xreplace(dict(zip(symbols, dummies, strict=True))), [names, "numpy"])
+        return np.mean(function(*(given[s] for s in symbols)))
+
+    inner = {node: sp.sympify(complex(number(node.integrand, {**values, **columns})))
+             for node in expression.atoms(Average)}  # fmt: skip
+    return complex(expression.xreplace(inner).xreplace(values).evalf())
+
+
+@pytest.mark.parametrize("kind", STAND_INS)
+@pytest.mark.parametrize("case", CLOSED)
+def test_closed_forms_are_the_averages_of_what_was_put_in(case: str, kind: str) -> None:
+    theory = theory_of(case)
+    step = found(theory, f"closed forms: {kind}")
+    if step is None:
+        assert kind == "ReLU"
+        assert case == "gru untied" or "tanh" not in str(theory.site.cell)
+        return
+    zeros = {left: 0.0 for left, right in step.equations if right == 0 and left in set(names(theory).values())}
+    rng = np.random.default_rng(3)
+    values = {s: float(rng.uniform(0.6, 1.2)) for s in names(theory).values()}
+    values |= {s: float(rng.uniform(0.5, 0.9)) for s in theory.system.equations} | zeros
+    values |= {LAM: 1.3 + 0.4j, LAM_CONJ: 1.3 - 0.4j}
+    original = dict(theory.system.equations)
+    if theory.spectrum is not None:
+        original |= {sp.S.One: theory.spectrum.boundary[0]}
+    if theory.replicas is not None and theory.perturbation is not None:
+        original |= {**theory.replicas.system.equations, sp.Symbol("chi1[]"): theory.perturbation[0, 0]}
+        values |= {s: 0.6 * values[d] for s, d in theory.replicas.diagonal.items()}
+    values |= {left: 0.0 for left, right in step.equations if right == 0 and isinstance(left, sp.Symbol)}
+    checked = 0
+    for left, right in step.equations:
+        if left in zeros:
+            continue
+        before = sampled(original.get(left, left), theory, values, STAND_INS[kind])
+        after = sampled(right, theory, values, STAND_INS[kind])
+        assert after == pytest.approx(before, rel=1e-3, abs=1e-3), left
+        checked += 1
+    assert checked >= 2
+
+
+def test_closed_forms_where_there_are_some() -> None:
+    step = found(made_up("h' = arctan(W @ h)"), "closed forms: error function")
+    assert step is not None
+    assert "arctan" in step.why
+    q = sp.Symbol("q[W]", nonnegative=True)
+    slope = dict(step.equations)[q].diff(q).subs(q, 0)
+    assert sp.simplify(slope - sp.Symbol("g", real=True) ** 2) == 0  # the same slope at zero as arctan
+    assert found(made_up("h' = relu(W @ h)"), "closed forms") is None  # it is closed already
+    assert found(made_up("h' = tanh(W @ h + exp(h))"), "closed forms") is None  # a state left as a root
+    assert found(made_up("h' = tanh(W @ h + tanh(V @ h))"), "closed forms") is None  # nested: no closed average
+    assert found(made_up("h' = tanh(W @ h + b)"), "closed forms: ReLU") is not None

@@ -46,8 +46,8 @@ def _factor(
     matrix = sp.eye(len(symbols)) + curvature * own
     pull = linear - curvature * mean
     exponent = constant + (linear.T * mean)[0] - (mean.T * curvature * mean)[0] / 2
-    exponent += (pull.T * own * matrix.inv(method="ADJ") * pull)[0] / 2
-    determinant = matrix.det(method="berkowitz")
+    determinant = matrix.det(method="berkowitz")  # of 1 + C Sigma, both without negative eigenvalues: never zero
+    exponent += (pull.T * own * matrix.adjugate() * pull)[0] / determinant / 2
     if not exponent.atoms(sp.Function):
         exponent, determinant = sp.factor(exponent), sp.factor(determinant)
     return sp.exp(exponent) / sp.sqrt(determinant)
