@@ -83,7 +83,7 @@ def _deterministic(theory: Theory, settings: Settings, tol: float) -> Solved:
         fixed = solve_all(equations, min(tol, 1e-8))
         notes, complete = notes + list(fixed.notes), fixed.complete
         for point in fixed.solutions:
-            numbers, errors = _moments(theory, evaluator, point, tol)
+            numbers, errors = moments_at(theory, evaluator, point, tol)
             try:
                 check_budget()
                 found.append(_solution(theory, evaluator, equations, point, (numbers, errors), tol))
@@ -147,7 +147,7 @@ def _kinked(theory: Theory) -> bool:
     return any(functions.kinked(call.name) for call in calls)
 
 
-def _moments(
+def moments_at(
     theory: Theory, evaluator: Evaluator, point: FixedPoint, tol: float
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """q, q_total, Q and their errors."""
