@@ -8,15 +8,17 @@ from dataclasses import replace
 from derive.write.closing_section import closing_blocks
 from derive.write.limits_section import limit_blocks
 from derive.write.mean_field_section import mean_field_blocks
+from derive.write.medium import Medium
 from derive.write.model_section import ansatz_blocks, model_blocks
-from derive.write.presenter import Block, Display, Heading, Presenter
+from derive.write.presenter import Block, Display, Heading, Paragraph, Presenter
 from derive.write.propagation_section import propagation_blocks
+from derive.write.references import Register
 from derive.write.spectrum_section import spectrum_blocks
 
 
 def blocks(show: Presenter) -> Iterator[Block]:
     """Model, assumptions, mean field, perturbations or spectrum, limits, notes; headings and equations numbered."""
-    yield from _numbered(_unnumbered(show))
+    yield from _numbered(_unnumbered(show), show.medium)
 
 
 def _unnumbered(show: Presenter) -> Iterator[Block]:
@@ -29,20 +31,22 @@ def _unnumbered(show: Presenter) -> Iterator[Block]:
     yield from closing_blocks(show)
 
 
-def _numbered(items: Iterable[Block]) -> Iterator[Block]:
-    """Sections 1, 2, ..., steps 3.1, 3.2, ... and equations (1), (2), ..., as LaTeX counts them."""
+def _numbered(items: Iterable[Block], medium: Medium) -> Iterator[Block]:
+    """Sections 1, 2, ..., steps 3.1, 3.2, ... and equations (1), (2), ..., as LaTeX counts them; then references."""
     section = step = 0
-    equation = 1
+    register, rule = Register(), ""
     for item in items:
         match item:
             case Heading(level=1):
-                section, step = section + 1, 0
+                section, step, rule = section + 1, 0, item.text
                 yield replace(item, number=str(section))
             case Heading():
-                step += 1
+                step, rule = step + 1, item.rule
                 yield replace(item, number=f"{section}.{step}")
             case Display(numbered=True):
-                yield replace(item, first=equation)
-                equation += len(item.rows)
+                yield replace(item, equations=register.add(rule, len(item.rows)))
+            case Paragraph(sources=(_, *_) as sources):
+                if cited := register.cite(sources, medium):
+                    yield replace(item, text=cited)
             case _:
                 yield item

@@ -24,8 +24,9 @@ h2 span, h3 span { color: #777; margin-right: .6em; }
 p { margin: .5rem 0; }
 p.subtitle, nav { color: #666; }
 nav ol { padding-left: 1.4em; columns: 2; }
-p.reason, p.assumption { margin-left: 1.5rem; }
+p.reason, p.assumption, p.from { margin-left: 1.5rem; }
 b.label { font-weight: 600; }
+a { color: inherit; text-decoration: none; border-bottom: 1px dotted #888; }
 div.display { overflow: auto hidden; margin: .6rem 0; padding: .1rem 0; }
 table { border-collapse: collapse; width: 100%; }
 td { padding: .22rem 0; vertical-align: baseline; white-space: nowrap; }
@@ -53,6 +54,12 @@ _PAGE = """<!DOCTYPE html>
 
 class HtmlMedium(LatexMedium):
     """Sentences in HTML."""
+
+    dash = "–"
+
+    def reference(self, number: int, label: str) -> str:
+        """An equation by its number, with a link to it."""
+        return f'<a href="#eq{number}">({number})</a>'
 
     def escaped(self, text: str) -> str:
         """Plain text."""

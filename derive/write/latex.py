@@ -57,13 +57,15 @@ def _block(item: Block) -> str:
             return text
         case Paragraph(text=text, label=label):
             return rf"\textbf{{{label}:}} {text}"
-        case Display(rows=rows, numbered=numbered):
-            return _display(rows, numbered)
+        case Display():
+            return _display(item)
 
 
-def _display(rows: tuple[Row, ...], numbered: bool) -> str:
-    name = "align" if numbered else "align*"
-    body = " \\\\\n".join(_row(row) for row in rows)
+def _display(item: Display) -> str:
+    """Equations with a label each, which stands in the line that bears the number."""
+    name = "align" if item.numbered else "align*"
+    labels = [rf" \label{{eq:{equation.label}}}" for equation in item.equations] or [""] * len(item.rows)
+    body = " \\\\\n".join(_row(row) + label for row, label in zip(item.rows, labels, strict=True))
     return f"\\begin{{{name}}}\n{body}\n\\end{{{name}}}"
 
 

@@ -21,6 +21,12 @@ _SIGN = re.compile(r"\\operatorname\{([A-Za-z]+)\}|\\[A-Za-z]+|\\.|[<>*]", re.DO
 class MarkdownMedium(LatexMedium):
     """Sentences in Markdown."""
 
+    dash = "–"
+
+    def reference(self, number: int, label: str) -> str:
+        """An equation by its number: renderers make no anchors of tags."""
+        return f"({number})"
+
     def escaped(self, text: str) -> str:
         """Plain text: what Markdown would read as markup gets a backslash."""
         return re.sub(r"([\\`*_{}\[\]<>#$|~])", r"\\\1", text)

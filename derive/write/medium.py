@@ -17,8 +17,11 @@ _FUNCTIONS = {
 
 
 class Medium(Protocol):
-    """How words and formulas look."""
+    """How words and formulas look; dash : stands between the first and the last of several."""
 
+    dash: str
+
+    def reference(self, number: int, label: str) -> str: ...
     def escaped(self, text: str) -> str: ...
     def math(self, latex: str) -> str: ...
     def words(self, text: str) -> str: ...
@@ -46,8 +49,14 @@ def _letter(notation: LatexNotation | TextNotation, base: str, script: str) -> s
 class LatexMedium:
     """Inline LaTeX."""
 
+    dash = "--"
+
     def __init__(self, notation: LatexNotation) -> None:
         self.notation = notation
+
+    def reference(self, number: int, label: str) -> str:
+        """An equation by its label; LaTeX puts the number."""
+        return rf"\eqref{{eq:{label}}}"
 
     def escaped(self, text: str) -> str:
         """Plain text."""
@@ -148,8 +157,14 @@ class LatexMedium:
 class TextMedium:
     """Unicode."""
 
+    dash = "–"
+
     def __init__(self, notation: TextNotation) -> None:
         self.notation = notation
+
+    def reference(self, number: int, label: str) -> str:
+        """An equation by its number."""
+        return f"({number})"
 
     def escaped(self, text: str) -> str:
         """Plain text."""

@@ -22,6 +22,7 @@ from derive.write.nodes import Named
 from derive.write.notation import LatexNotation, TextNotation, latex_notation, text_notation
 from derive.write.preset import DEFAULT, load_notation
 from derive.write.prose import with_formulas
+from derive.write.references import Equation
 from derive.write.style import LatexStyle, Style, TextStyle
 from derive.write.tree import TreeSetter
 from derive.write.typeset import Typesetter
@@ -29,19 +30,24 @@ from derive.write.typeset import Typesetter
 
 @dataclass(frozen=True)
 class Heading:
-    """A section (level 1), or a step inside one (level 2); ``number`` is its place, such as 3.2."""
+    """A section (level 1), or a step inside one (level 2); ``number`` is its place, such as 3.2; rule : of a step."""
 
     text: str
     level: int = 1
     number: str = ""
+    rule: str = ""
 
 
 @dataclass(frozen=True)
 class Paragraph:
-    """A set sentence or two; ``label`` stands out in front."""
+    """A set sentence or two; ``label`` stands out in front.
+
+    sources : rules whose equations the text refers to; it is written when these have their numbers.
+    """
 
     text: str
     label: str = ""
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,15 +61,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Display:
-    """Equations under each other; numbered ones can be referred to, ``first`` is the number of the first row."""
+    """Equations under each other; numbered ones can be referred to, and have a number and a label for each row."""
 
     rows: tuple[Row, ...]
     numbered: bool = True
-    first: int = 0
+    equations: tuple[Equation, ...] = ()
 
     def tags(self) -> tuple[str, ...]:
         """The number of each row, empty where it has none."""
-        return tuple(str(self.first + place) if self.numbered else "" for place in range(len(self.rows)))
+        return tuple(str(item.number) for item in self.equations) or ("",) * len(self.rows)
 
 
 Block = Union[Heading, Paragraph, Display]

@@ -86,5 +86,5 @@ def _sampled(show: Presenter) -> Iterator[Block]:
         show, "growth per step chi1", rows,
         "each site carries the second moments P_i of its perturbation along the chain, where the fields of kl, and of "
         "mn, share a matrix; chi1 is the growth of their mean per step",
-        "gradient independence, exact here since weights are fresh at every step",
+        "gradient independence, exact here since weights are fresh at every step", sources=("linearisation",),
     )  # fmt: skip

@@ -10,19 +10,24 @@ from derive.theory import Step
 from derive.write.box import Box, mark
 from derive.write.nodes import Named
 from derive.write.presenter import Block, Display, Heading, Paragraph, Presenter, Row
+from derive.write.references import sources_of
 
 
 def step(
-    show: Presenter, rule: str, rows: Iterable[Row], why: str, assumption: str = "", more: Iterable[Block] = ()
-) -> Iterator[Block]:
+    show: Presenter, rule: str, rows: Iterable[Row], why: str, assumption: str = "", more: Iterable[Block] = (),
+    sources: tuple[str, ...] = (),
+) -> Iterator[Block]:  # fmt: skip
     """A step; formulas in its sentences stand between dollar signs, or are found by themselves where there are none.
 
-    more : blocks between the equations and the reason.
+    more : blocks between the equations and the reason; sources : rules whose equations the step starts from, where
+    they are not those of every step with this rule.
     """
-    yield Heading(show.sentence(rule[:1].upper() + rule[1:]), level=2)
+    yield Heading(show.sentence(rule[:1].upper() + rule[1:]), level=2, rule=rule[:1].lower() + rule[1:])
     if shown := tuple(rows):
         yield Display(shown)
     yield from more
+    if starts := sources or sources_of(rule[:1].lower() + rule[1:]):
+        yield Paragraph("", "From", starts)
     for label, text in (("Reason", why), ("Assumption", assumption)):
         if text:
             yield Paragraph(show.words(text) if "$" in text else show.sentence(text), label)

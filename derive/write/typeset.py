@@ -193,6 +193,8 @@ class Typesetter:
             return _CALL
         if isinstance(base, Modulus2):
             return _SPECTRAL
+        if isinstance(base, sp.Function) and self.box(base).tall:
+            return _AVERAGE  # beside a fraction, not above its line
         if isinstance(base, sp.Symbol):
             return self._rank_symbol(base)
         return _NAME
