@@ -10,7 +10,7 @@ import torch
 from derive.cell.parameters import Settings, resolve
 from derive.errors import ParameterError
 from derive.frameworks import parameters_of
-from solvers.bridge.layer import Array, BridgeError, Layer, layer_of, matrices, write_matrices
+from solvers.bridge.layer import Array, BridgeError, Layer, layer_of, write_matrices
 from solvers.simulate.network import orthogonal_matrix
 
 
@@ -61,7 +61,7 @@ def settings_of(layer: Layer, scheme: Mapping[str, float]) -> Settings:
 
 
 def _draw(layer: Layer, settings: Settings, orthogonal: tuple[str, ...], rng: np.random.Generator) -> dict[str, Array]:
-    shapes = {name: block.shape for name, block in matrices(layer).items()}
+    shapes = {name: tuple(block.shape) for name, block in layer.blocks()}
     for name in orthogonal:
         if name not in layer.cell.weights or shapes[name][0] != shapes[name][1]:
             square = ", ".join(weight for weight in layer.cell.weights if shapes[weight][0] == shapes[weight][1])

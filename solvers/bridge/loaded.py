@@ -49,17 +49,22 @@ def network_of(module: torch.nn.Module, layer: int = 0, *, inputs: Array | None 
     FrameworkError : an option that no cell can follow.
     """
     chosen = layer_of(module, layer)
-    found = matrices(chosen)
-    measured = measure(chosen, found)
     held = np.zeros(chosen.inputs) if inputs is None else np.asarray(inputs, dtype=float)
     if held.shape != (chosen.inputs,) or not np.isfinite(held).all():
         raise BridgeError(f"inputs are {chosen.inputs} finite numbers; got an array of shape {held.shape}")
-    plain = resolve(chosen.cell, {})
+    return loaded_network(chosen.cell, matrices(chosen), held)
+
+
+def loaded_network(cell: Cell, found: Mapping[str, Array], held: Array) -> LoadedNetwork:
+    """The network of a cell with matrices (H, H), (H, I) and biases (H,) by name, and inputs (I,) that are held."""
+    measured = measure(cell, found)
+    plain = resolve(cell, {})
     settings = replace(
         plain,
         parameters=plain.parameters | dict(measured.parameters),
         gains={name: item.value for name, item in measured.gains.items()},
         biases={name: (mean.value, std.value) for name, (mean, std) in measured.biases.items()},
-        inputs={name: InputSettings(float(np.mean(held**2)), 0.0, 0.0, "constant") for name in chosen.cell.inputs},
+        inputs={name: InputSettings(float(np.mean(held**2)), 0.0, 0.0, "constant") for name in cell.inputs},
     )
-    return LoadedNetwork(chosen.cell, settings, chosen.hidden, found, held)
+    units = len(next(iter(found.values())))
+    return LoadedNetwork(cell, settings, units, found, held)

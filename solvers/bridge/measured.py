@@ -11,7 +11,7 @@ import torch
 
 from derive.cell.expression import Name, Node
 from derive.cell.spec import Cell
-from solvers.bridge.layer import Array, Layer, layer_of, matrices
+from solvers.bridge.layer import Array, layer_of, matrices
 
 ORTHOGONAL = 1e-4
 """Largest entry of W W^T/g^2 - 1 at which a matrix counts as orthogonal; float32 leaves about 1e-6."""
@@ -68,17 +68,16 @@ def measured_gains(module: torch.nn.Module, layer: int = 0) -> Measured:
     FrameworkError : an option that no cell can follow.
     """
     chosen = layer_of(module, layer)
-    return measure(chosen, matrices(chosen))
+    return measure(chosen.cell, matrices(chosen))
 
 
-def measure(layer: Layer, found: Mapping[str, Array]) -> Measured:
-    """As `measured_gains`, of matrices that are known."""
-    cell = layer.cell
+def measure(cell: Cell, found: Mapping[str, Array]) -> Measured:
+    """As `measured_gains`, of matrices (H, H), (H, I) and biases (H,) that are known; absent biases are zero."""
     gains = {name: _gain(found[name]) for name in cell.weights}
     orthogonal = tuple(name for name in cell.weights if _is_orthogonal(found[name], gains[name].value))
     for name in orthogonal:  # the entries are not independent: their sum of squares is exact
         gains[name] = Estimated(gains[name].value, 0.0)
-    zero = np.zeros(layer.hidden)
+    zero = np.zeros(len(next(iter(found.values()))))
     biases = {name: _bias(found.get(name, zero)) for name in cell.biases}
     means = {name: _mean(found[name]) for name in cell.weights}
     return Measured(cell, gains, means, biases, orthogonal, _parameters(cell, gains, biases))

@@ -69,6 +69,14 @@ def parser() -> argparse.ArgumentParser:
         own = _parameters(_ansatz(_changed(command(name, text))))
         _networks(own, 1000)
         _budget(_json(_tolerance(own) if name == "check" else own))
+    framework = command("framework", "what a deep-learning framework's default initialiser amounts to")
+    framework.add_argument("name", metavar="LAYER", nargs="?", help="such as torch.nn.RNN; without it, the known ones")
+    framework.add_argument("--hidden", metavar="H", type=_whole("--hidden", 1, 10**9), help="number of units")
+    framework.add_argument("--input", metavar="I", type=_whole("--input", 1, 10**9), help="number of inputs")
+    framework.add_argument(
+        "--option", metavar="NAME=VALUE", action="append", default=[], help="an option of the layer: --option bias=false"
+    )
+    _budget(_json(_tolerance(_parameters(_ansatz(framework)))))
     verify = _ansatz(_changed(command("verify", "check a hand formula against the theory")))
     verify.add_argument("formula", metavar="FORMULA", nargs="?", help="left = right")
     verify.add_argument("--file", metavar="FILE", help="check every line of a file instead")
@@ -76,6 +84,10 @@ def parser() -> argparse.ArgumentParser:
     verify.add_argument(
         "--symbol", metavar="LATEX=MEANING", action="append", default=[],
         help="what a LaTeX symbol of your own stands for, in plain notation: --symbol 'q^*=q_total[u]'",
+    )  # fmt: skip
+    verify.add_argument(
+        "--notation", metavar="NAME",
+        help="whose symbols the LaTeX uses: chen-2018, can-2020, krishnamurthy-2022, or a notation file",
     )  # fmt: skip
     verify.add_argument(
         "--where", metavar="NAME=VALUE", action="append", default=[], help="fix a parameter (all others stay free)"
