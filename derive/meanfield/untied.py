@@ -115,11 +115,16 @@ def _delta(left: str, right: str, replicas: str) -> sp.Symbol:
     return sp.Symbol(f"Delta{replicas}[{left},{right}]", real=True)
 
 
+def state_closure(site: SiteForm, law: Law) -> Closure:
+    """Moments of the states of one replica, none asked for yet."""
+    new = dict(zip(site.states, site.F, strict=True))
+    return Closure(law, lambda integrand: integrand.xreplace(new))
+
+
 def _closed(site: SiteForm) -> Theory:
     names = _names(site)
     law = _untied_law(site, names)
-    new = dict(zip(site.states, site.F, strict=True))
-    single = Closure(law, lambda integrand: integrand.xreplace(new))
+    single = state_closure(site, law)
     covariances = _field_covariances(site, single)
     observables = {f"Q[{state}]": single.moment(state**2) for state in site.states}
     single.close()

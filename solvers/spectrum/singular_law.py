@@ -1,0 +1,161 @@
+"""The law of singular values of the one-step Jacobian of one site measure: share below, density, quantiles, edges.
+
+With F(w) = E ln det(pencil) + (terms in alpha beta), stationary in alpha and beta,  Im F(s + i0) = pi S (share above s):
+one point of the pencil gives the distribution function itself, and its error is of second order in that of alpha, beta.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from solvers.measure import SiteMeasure
+from solvers.spectrum.singular_newton import PencilPoints, PencilSolver
+
+Array = npt.NDArray[np.float64]
+
+GRID = 24
+ROUNDS = 14
+SHARE = 1e-6
+"""Accuracy asked of the share below a quantile."""
+
+EMPTY = 1e-6
+"""A share below which an end of the law is taken to be reached."""
+
+NEAR_ZERO = 1e-4
+"""In units of the root mean square; what lies below it and does not thin out towards zero is an atom at zero."""
+
+
+@dataclass(frozen=True)
+class Ends:
+    """lower, upper : of the support (without an atom at zero); zero : share of singular values that are exactly zero."""
+
+    lower: float
+    upper: float
+    zero: float
+
+
+class SingularLaw:
+    """Singular values s >= 0 with total share one; those known are kept, so that searches do not repeat work.
+
+    Attributes
+    ----------
+    m1, m2 : moments of s^2; size : sqrt(m1), the scale of s; lost : points at which the pencil was not solved
+    """
+
+    def __init__(self, measure: SiteMeasure) -> None:
+        self._solver = PencilSolver(measure)
+        self.m1, self.m2, self.size = self._solver.m1, self._solver.m2, self._solver.size
+        self.states = measure.states
+        self._known: dict[float, float] = {}
+        self.lost = 0
+
+    def points(self, s: Array) -> PencilPoints:
+        """The pencil at s + i0."""
+        found = self._solver.at(np.asarray(s, float))
+        self.lost += int(np.sum(~found.converged))
+        return found
+
+    def density(self, s: Array) -> Array:
+        """rho(s) = -(2/pi) Im (1/S) E tr G11, nan where the pencil was not solved."""
+        found = self.points(s)
+        return np.where(found.converged, np.maximum(-2.0 / np.pi * found.trace.imag, 0.0), np.nan)
+
+    def share_below(self, s: Array) -> Array:
+        """Share of singular values at or below s > 0, nan where the pencil was not solved."""
+        s = np.asarray(s, float)
+        new = np.array([x for x in np.unique(s) if float(x) not in self._known])
+        if new.size:
+            found = self.points(new)
+            share = np.clip(1.0 - found.angle / (np.pi * self.states), 0.0, 1.0)
+            share[~found.converged] = np.nan
+            self._known |= dict(zip(new.tolist(), share.tolist(), strict=True))
+        return np.array([self._known[float(x)] for x in s])
+
+    def _scan(self) -> None:
+        """A grid from next to zero to beyond the upper end."""
+        if len(self._known) >= GRID:
+            return
+        fractions = np.concatenate([[NEAR_ZERO, 2 * NEAR_ZERO, 0.003, 0.01, 0.03], np.linspace(0.08, 2.4, GRID - 7)])
+        self.share_below(self.size * fractions)
+        top = 2.4 * self.size
+        while self.share_below(np.array([top]))[0] < 1.0 - EMPTY and top < 1e3 * self.size:
+            top *= 1.5
+
+    def _table(self) -> tuple[Array, Array]:
+        """What is known, in order, made monotone."""
+        known = sorted((s, share) for s, share in self._known.items() if np.isfinite(share))
+        s, share = np.array(known).reshape(-1, 2).T
+        return s, np.maximum.accumulate(share)
+
+    def quantiles(self, levels: Sequence[float]) -> Array:
+        """s such that a share of ``level`` lies below; zero inside an atom at zero.  All levels are sought together."""
+        if self.size == 0.0:
+            return np.zeros(len(levels))
+        self._scan()
+        zero = self.ends_zero()
+        wanted = np.array([level for level in levels if level > zero])
+        for _ in range(ROUNDS if wanted.size else 0):
+            s, share = self._table()
+            low, high = _brackets(s, share, wanted)
+            open_levels = (high - low > 1e-10 * self.size) & ~_reached(s, share, wanted)
+            if not open_levels.any():
+                break
+            self.share_below(np.unique(_trial(s, share, wanted, low, high)[open_levels]))
+        found = _inverted(*self._table(), wanted)
+        values = dict(zip(wanted.tolist(), found.tolist(), strict=True))
+        return np.array([values.get(float(level), 0.0) for level in levels])
+
+    def ends_zero(self) -> float:
+        """Share of exact zeros: what is left of the share below as s falls to zero."""
+        one, two = self.share_below(self.size * np.array([NEAR_ZERO, 2 * NEAR_ZERO]))
+        zero = 2 * one - two
+        return float(zero) if zero > 0.9 * one and one > EMPTY else 0.0
+
+    def ends(self) -> Ends:
+        """Ends of the support, to the accuracy at which a share of EMPTY is seen."""
+        if self.size == 0.0:
+            return Ends(0.0, 0.0, 1.0)
+        self._scan()
+        zero = self.ends_zero()
+        upper = self._end(1.0 - EMPTY, upper=True)
+        first = self.share_below(np.array([2 * NEAR_ZERO * self.size]))[0]
+        lower = 0.0 if first > zero + EMPTY else self._end(zero + EMPTY, upper=False)
+        return Ends(lower, upper, zero)
+
+    def _end(self, level: float, *, upper: bool) -> float:
+        """Bisection between the last known point on either side of a level."""
+        for _ in range(18):
+            s, share = self._table()
+            (low,), (high,) = _brackets(s, share, np.array([level]))
+            if high - low < 1e-6 * self.size:
+                break
+            self.share_below(np.array([0.5 * (low + high)]))
+        return float(high if upper else low)
+
+
+def _brackets(s: Array, share: Array, levels: Array) -> tuple[Array, Array]:
+    place = np.clip(np.searchsorted(share, levels), 0, len(s) - 1)
+    return np.where(place > 0, s[np.maximum(place - 1, 0)], 0.0), s[place]
+
+
+def _reached(s: Array, share: Array, levels: Array) -> npt.NDArray[np.bool_]:
+    return np.asarray(np.min(np.abs(share[None, :] - levels[:, None]), axis=1) < SHARE)
+
+
+def _inverted(s: Array, share: Array, levels: Array) -> Array:
+    """Linear between the two points about each level."""
+    low, high = _brackets(s, share, levels)
+    place = np.clip(np.searchsorted(share, levels), 0, len(s) - 1)
+    below = np.where(place > 0, share[np.maximum(place - 1, 0)], 0.0)
+    with np.errstate(all="ignore"):
+        part = np.where(share[place] > below, (levels - below) / (share[place] - below), 0.5)
+    return np.asarray(low + np.clip(part, 0.0, 1.0) * (high - low))
+
+
+def _trial(s: Array, share: Array, levels: Array, low: Array, high: Array) -> Array:
+    """Linear interpolation, kept away from the ends of the bracket so that it shrinks at jumps as well."""
+    return np.asarray(np.clip(_inverted(s, share, levels), low + 0.1 * (high - low), high - 0.1 * (high - low)))
