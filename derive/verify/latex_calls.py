@@ -7,7 +7,19 @@ from abc import abstractmethod
 from fractions import Fraction
 
 from derive.cell.functions import BUILTIN_FUNCTIONS, OTHER_SPELLINGS
-from derive.verify.formula import Binary, Call, Mean, Name, Node, Number, Slope, SlopeAt, Span, walk
+from derive.verify.formula import (
+    Binary,
+    Call,
+    FormulaError,
+    Mean,
+    Name,
+    Node,
+    Number,
+    Slope,
+    SlopeAt,
+    Span,
+    walk,
+)
 from derive.verify.latex_cursor import FUNCTIONS, Cursor, Factor
 from derive.verify.latex_names import Meaning
 from derive.verify.latex_symbols import Key, Symbol, argument, bare, begins_symbol, command, normal, read_symbol
@@ -73,7 +85,9 @@ class Calls(Cursor):
         own = self.names.meanings(symbol)
         taken = (*own[0], *own[1])
         base = symbol.plain.base
-        if base in _EXPECTATION and symbol.sub is None and self.opens_behind(symbol):
+        if self.vocabulary.notation.is_square(symbol) and symbol.sub and not self.names.field_in_full(*symbol.sub):
+            return self.averaged_square(symbol, symbol.sub, depth)
+        if self.is_expectation(symbol) and symbol.sub is None and self.opens_behind(symbol):
             self.clear(symbol, taken, "an average")
             return self.expectation(symbol, depth)
         if base in _LETTERS and symbol.sub is None and self.opens_behind(symbol) and not (taken and symbol.power):
@@ -93,6 +107,33 @@ class Calls(Cursor):
         if word in _WORDS and symbol.exact.base != base and len(base) > 1:
             return self.letter_function(_WORDS[word], symbol, depth)
         return self.accented(symbol, depth)
+
+    def is_expectation(self, symbol: Symbol) -> bool:
+        """Whether a letter is the sign of an average."""
+        return symbol.plain.base in _EXPECTATION or self.vocabulary.notation.mean == Key(symbol.plain.base)
+
+    def averaged_square(self, symbol: Symbol, sub: tuple[int, int], depth: int) -> Factor:
+        r"""``C_{\phi}`` for E[phi^2], in a notation that writes averages of squares so."""
+        self.clear(symbol, self.vocabulary.candidates(symbol), "an average of a square")
+        self.averages += 1
+        inner = self.site_value(*sub, depth)
+        self.averages -= 1
+        state = isinstance(inner, Name) and inner.name in self.vocabulary.states
+        if not (state or self.vocabulary.notation.every):
+            rule = f"The states are {', '.join(self.vocabulary.states)}."
+            raise self.error(f"`{self.source.shown(symbol.head)}` of no state", symbol.span, rule)
+        self.at = symbol.end
+        square = Binary("**", inner, Number(Fraction(2), symbol.head), symbol.head)
+        return Factor(self.with_power(Mean(square, symbol.head), symbol, depth))
+
+    def site_value(self, first: int, last: int, depth: int) -> Node:
+        """A function of the site in a subscript; a function of the cell stands for its value at its own argument."""
+        lone = bare(Key(normal(self.source, first, last)), self.source.tokens[first].span, last)
+        if last == first + 1 and begins_symbol(self.source, first):
+            name = self.names.meaning(lone).name
+            if name in self.vocabulary.functions:
+                return Name(name, lone.span)
+        return self.between(first, last, depth)
 
     def clear(self, symbol: Symbol, taken: tuple[str, ...], what: str) -> None:
         """Refuse a symbol that is a name of the cell as well."""
@@ -405,13 +446,18 @@ class Calls(Cursor):
 
     def bind(self, symbol: Symbol) -> str:
         """The name of a variable of integration; refuses names that mean something already."""
-        shown = self.source.shown(symbol.span)
         taken = (*self.names.meanings(symbol)[0], *self.names.meanings(symbol)[1])
         base, sub = (re.sub(r"\W+", "", part) for part in (symbol.plain.base, symbol.plain.sub))
         name = f"{base}_{sub}" if sub else base
         if taken or name in (*self.vocabulary.names, *QUANTITIES, "E", "e"):
-            raise self.error(f"`{shown}` means something already", symbol.span, "Integrate over another letter.")
+            raise self.taken(symbol)
         if self.names.is_bound(symbol.plain) or name in self.names.bound.values():
+            shown = self.source.shown(symbol.span)
             raise self.error(f"two integrals over `{shown}`", symbol.span, "Each has its own variable.")
         self.names.bound[symbol.plain] = name
         return name
+
+    def taken(self, symbol: Symbol) -> FormulaError:
+        """A variable of integration that is the name of something else."""
+        shown = self.source.shown(symbol.span)
+        return self.error(f"`{shown}` means something already", symbol.span, "Integrate over another letter.")

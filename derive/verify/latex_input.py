@@ -15,7 +15,20 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from derive.verify.formula import Binary, Call, Formula, GaussianIntegral, Mean, Negate, Node, Number, children
+from derive.verify.formula import (
+    Binary,
+    Call,
+    Formula,
+    GaussianIntegral,
+    Mean,
+    Name,
+    Negate,
+    Node,
+    Number,
+    Slope,
+    children,
+    walk,
+)
 from derive.verify.latex_calls import Calls
 from derive.verify.latex_cursor import FUNCTIONS, PRODUCT_SIGNS, Factor
 from derive.verify.latex_symbols import Symbol, argument, begins_symbol, command, normal, read_symbol
@@ -267,10 +280,23 @@ class _Reader(Calls):
             rule = r"The integrand stands behind the measure: \int Dz\, f; a sign needs brackets."
             raise self.error("no integrand", self.peek.span, rule)
         inner = self.product(depth + 1)
+        span = (mark.start, inner.span[1])
+        for symbol, _ in variables:
+            self.names.bound.pop(symbol.plain, None)
+        if self.vocabulary.notation.integral and not self.names_any(inner, variables):
+            return Mean(inner, span)
         for symbol, name in reversed(variables):
-            del self.names.bound[symbol.plain]
-            inner = GaussianIntegral(name, inner, (mark.start, inner.span[1]))
+            if name is None:
+                raise self.taken(symbol)
+            inner = GaussianIntegral(name, inner, span)
         return inner
+
+    def names_any(self, node: Node, variables: list[tuple[Symbol, str | None]]) -> bool:
+        """Whether a variable of integration, or what else its letter means in the cell, is in a tree."""
+        names = {name for _, name in variables}
+        for symbol, own in variables:
+            names |= set() if own else {name for table in self.names.meanings(symbol) for name in table}
+        return any(isinstance(item, Name | Slope) and item.name in names for item in walk(node))
 
     def limits(self) -> None:
         r"""``_{-\infty}^{\infty}`` or nothing."""
@@ -291,8 +317,11 @@ class _Reader(Calls):
         script = symbol.exact.base == r"\mathcal{D}"
         return (script or symbol.plain.base == "D") and not self.names.meanings(symbol)[1] and symbol.sub is None
 
-    def measure(self, mark: Token) -> tuple[Symbol, str]:
-        r"""``Dz`` or ``\mathcal{D}z``; binds the variable."""
+    def measure(self, mark: Token) -> tuple[Symbol, str | None]:
+        r"""``Dz`` or ``\mathcal{D}z``; binds the variable.
+
+        None for a letter that means something already, in a notation whose sign of an average this is.
+        """
         head = read_symbol(self.source, self.at) if begins_symbol(self.source, self.at) else None
         if head is None or head.plain.base not in ("D", r"\mathcal{D}", r"\mathscr{D}") or head.sub or head.sup:
             place = head.span if head else mark.span
@@ -304,4 +333,5 @@ class _Reader(Calls):
         if symbol.primes or symbol.sup:
             raise self.error("a variable with a superscript", symbol.span, "A variable is a letter, with a subscript.")
         self.at = symbol.end
-        return symbol, self.bind(symbol)
+        names_something = any(self.names.meanings(symbol)) and self.vocabulary.notation.integral
+        return symbol, None if names_something else self.bind(symbol)

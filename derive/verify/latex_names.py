@@ -32,6 +32,7 @@ from derive.verify.vocabulary import QUANTITIES, Vocabulary
 
 _INDEXED = re.compile(r"(\w+)\[([^\[\]]+)\]")
 _TOTAL = ("total", "tot")
+_HEADS = {"Q": "Q", "q": "q", "K": "K"}
 _ADVICE = {
     "C": "The covariance of two replicas at the fixed point is written C^*_h.",
     "c": "The covariance of two replicas at the fixed point is written C^*_h; their correlation is C^*_h/Q_h.",
@@ -88,7 +89,7 @@ class Names:
     def meanings(self, symbol: Symbol) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """All meanings with the superscript as part of the name, and all without it."""
         with_sup = self.vocabulary.candidates(symbol, symbol.sup) if symbol.sup else ()
-        if symbol.plain.base == "q" and self._says_total(symbol):
+        if self._head(symbol) == "q" and self._says_total(symbol):
             with_sup = (*with_sup, *(f"q_total[{d}]" for d in self._indices(symbol.sub, self.vocabulary.slopes)))
         return with_sup, (*self.vocabulary.candidates(symbol), *self._quantities(symbol))
 
@@ -108,17 +109,21 @@ class Names:
     # Quantities ----------------------------------------------------------------------------------------------------
 
     def _quantities(self, symbol: Symbol) -> list[str]:
-        states = self.vocabulary.states
-        match symbol.plain.base:
+        match self._head(symbol):
             case "Q":
-                return [f"Q[{s}]" for s in self._indices(symbol.sub, states)]
-            case "C" if symbol.star:
-                return [f"C_star[{s}]" for s in self._indices(symbol.sub, states)]
+                return [f"Q[{s}]" for s in self._indices(symbol.sub, self.vocabulary.states)]
+            case "C_star":
+                return [f"C_star[{s}]" for s in self._indices(symbol.sub, self.vocabulary.states)]
             case "q" if not self._says_total(symbol):
                 return self._variances(symbol.sub)
             case "K" if symbol.sub is not None:
                 return self._gain_entries(symbol.sub)
         return []
+
+    def _head(self, symbol: Symbol) -> str | None:
+        """The quantity that a letter stands for: the notation's own letters come first."""
+        base = symbol.plain.base
+        return self.vocabulary.notation.head(symbol) or ("C_star" if base == "C" and symbol.star else _HEADS.get(base))
 
     def _says_total(self, symbol: Symbol) -> bool:
         return symbol.power is not None and normal(self.source, *symbol.power, plain=True) in _TOTAL
@@ -144,14 +149,15 @@ class Names:
         if tokens is None:
             return [*(f"q[{f}]" for f in self.vocabulary.fields), *(f"q_total[{d}]" for d in self.vocabulary.slopes)]
         fields = self._fields(*tokens, self.vocabulary.fields)
-        if self._field_in_full(*tokens):
+        if self.field_in_full(*tokens):
             return [f"q[{f}]" for f in fields]
         return [
             *(f"q[{f}]" for f in fields),
             *(f"q_total[{d}]" for d in self._indices(tokens, self.vocabulary.slopes)),
         ]
 
-    def _field_in_full(self, first: int, last: int) -> bool:
+    def field_in_full(self, first: int, last: int) -> bool:
+        """Whether a matrix is named, not only its subscript."""
         found = self._symbols(first, last)
         return len(found) == 1 and bool(set(self.vocabulary.candidates(found[0])) & set(self.vocabulary.matrices))
 
@@ -211,6 +217,8 @@ class Names:
         near = get_close_matches(shown, list(self.spellings()), n=3, cutoff=0.6)
         hint = f"Did you mean {' or '.join(f'`{item}`' for item in near)}?" if near else ""
         advice = _ADVICE.get(base) or _ADVICE.get(symbol.exact.base, "")
+        if self.vocabulary.notation.product == Key(base):
+            advice = "A product of a matrix has no name in formulas; name the state or definition that it enters."
         if base == "q":
             advice = "The variances are " + ", ".join(f"q[{f}]" for f in self.vocabulary.fields) + "."
         if base == "Q":

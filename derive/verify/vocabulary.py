@@ -13,6 +13,7 @@ from derive.elementary import Fn
 from derive.site import SiteForm
 from derive.verify.formula import FormulaError
 from derive.verify.grammar import read_formula
+from derive.verify.latex_notation import PLAIN, Reading
 from derive.verify.latex_symbols import Key, Symbol, keys_of
 from derive.write.identifiers import identifier_latex
 
@@ -42,7 +43,7 @@ class Vocabulary:
     depends : definition -> the one symbol it varies with, parameters aside; spellings : pairs of LaTeX and a name in
     the plain notation (``sigma_w``, ``q_total[u]``), which come before the spelling by rule (``\\sigma_w``);
     symbols : LaTeX and what the writer of a formula says that it stands for, in the plain notation, which may be an
-    expression (``q[W] + q[U]``) and comes before everything else.
+    expression (``q[W] + q[U]``) and comes before everything else; notation : what the symbols of a notation mean.
     """
 
     states: tuple[str, ...] = ()
@@ -59,6 +60,7 @@ class Vocabulary:
     depends: Mapping[str, str] = field(default_factory=dict)
     spellings: tuple[tuple[str, str], ...] = ()
     symbols: tuple[tuple[str, str], ...] = ()
+    notation: Reading = PLAIN
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -113,13 +115,13 @@ class Vocabulary:
     @cached_property
     def _tables(self) -> tuple[dict[Key, set[str]], dict[Key, set[str]], dict[Key, set[str]]]:
         spelled = {name for _, name in self.spellings}
-        primary = [*self.spellings, *_QUANTITY_LATEX.items()]
+        primary = [*self.spellings, *_QUANTITY_LATEX.items(), *self.notation.quantities.items()]
         primary += [(identifier_latex(name), name) for name in self.names if name not in spelled]
         fallback = [(identifier_latex(name), name) for name in self.names]
         return _table(primary, 0), _table(primary, 1), _table(fallback, 1)
 
 
-def vocabulary(site: SiteForm, symbols: Mapping[str, str] | None = None) -> Vocabulary:
+def vocabulary(site: SiteForm, symbols: Mapping[str, str] | None = None, notation: Reading = PLAIN) -> Vocabulary:
     """The names of a cell; ``symbols`` says what further LaTeX symbols stand for, in the plain notation.
 
     Raises
@@ -147,6 +149,7 @@ def vocabulary(site: SiteForm, symbols: Mapping[str, str] | None = None) -> Voca
         depends=_dependencies(site),
         spellings=tuple(own),
         symbols=tuple((symbols or {}).items()),
+        notation=notation,
     )
 
 

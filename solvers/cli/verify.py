@@ -71,8 +71,8 @@ def _lines(path: Path) -> list[tuple[int, str]]:
 def _checked(cell: Cell, formula: str, given: argparse.Namespace, where: dict[str, float]) -> Checked:
     try:
         return verify(
-            cell, formula, ansatz=given.ansatz, where=where, latex=given.latex or bool(given.symbol),
-            symbols=_symbols(given.symbol),
+            cell, formula, ansatz=given.ansatz, where=where, latex=given.latex or bool(given.symbol or given.notation),
+            symbols=_symbols(given.symbol), notation=given.notation,
         )  # fmt: skip
     except BudgetSpent as spent:
         return Checked(cell.name, given.ansatz, formula, UNDECIDED, (str(spent),), Evidence())

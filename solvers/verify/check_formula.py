@@ -15,8 +15,10 @@ from derive.pipeline import derive_theory
 from derive.theory import Theory
 from derive.verify.grammar import read_formula
 from derive.verify.latex_input import read_latex
+from derive.verify.latex_notation import PLAIN, reading
 from derive.verify.meaning import read_claim
 from derive.verify.vocabulary import vocabulary
+from derive.write.preset import load_notation
 from solvers.verify.diagnose import Diagnosis, holds_when
 from solvers.verify.judge import Judge
 from solvers.verify.verdict import DIFFERS, Checked
@@ -48,23 +50,27 @@ def verify(
     where: Mapping[str, object] | None = None,
     latex: bool = False,
     symbols: Mapping[str, str] | None = None,
+    notation: str | None = None,
     explain: bool = True,
 ) -> Checked:
     """Whether a hand formula ``left = right`` holds.
 
     where : parameters fixed by the claim (all others stay free); latex : the formula is LaTeX; symbols :
-    what LaTeX symbols of the writer's own stand for, in the plain notation; explain : of
-    a formula that differs, look for the factor, term or condition that would mend it.
+    what LaTeX symbols of the writer's own stand for, in the plain notation; notation : whose symbols the
+    LaTeX uses, the name of a shipped one or the path of a file; explain : of a formula
+    that differs, look for the factor, term or condition that would mend it.
 
     Raises
     ------
     FormulaError : the formula cannot be read, or asks for what the ansatz does not define.
+    NotationError : there is no such notation.
     ParameterError : ``where`` names no parameter, or a value that is not a number.
     AnsatzError : the ansatz does not apply to this cell, or its names clash with those of formulas.
     """
     theory = cell if isinstance(cell, Theory) else _theory(_Key(cell), ansatz)
     fixed = _fixed(theory, where or {})
-    read = read_latex(formula, vocabulary(theory.site, symbols)) if latex else read_formula(formula)
+    spoken = PLAIN if notation is None else reading(load_notation(notation))
+    read = read_latex(formula, vocabulary(theory.site, symbols, spoken)) if latex else read_formula(formula)
     claim = read_claim(read, theory, fixed)
     judgement = Judge(claim).judge()
     evidence = judgement.evidence
