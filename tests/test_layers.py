@@ -44,6 +44,7 @@ SYMPY_IN_SOLVERS = {
     "solvers.site_roots",
     "solvers.solution",
     "solvers.spectrum.conditional",
+    "solvers.spectrum.density.pattern",
     "solvers.spectrum.gain",
     "solvers.spectrum.lambda_average",
     # Hand formulas: claims are expressions of a theory.

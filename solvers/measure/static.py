@@ -70,19 +70,22 @@ class StaticSites:
         """Derivatives, v (and u) at standard normals xi (d, n); (m, n)."""
         return self._compiled.sites(self._values, xi)
 
-    def rule(self, *, log2_nodes: int = LOG2_NODES, scramble: int = 0) -> NodeRule:
+    def rule(
+        self, *, log2_nodes: int = LOG2_NODES, scramble: int = 0, fitted: bool = True, rtol: float = FITTED_RTOL
+    ) -> NodeRule:
         """One node where nothing is random, a fitted product rule in one or two directions, Sobol points in more.
 
-        scramble : number of the Sobol net; product rules know only one.
+        scramble : number of the Sobol net; product rules know only one; fitted : allow product rules,
+        which aim at the relative error ``rtol``.
         """
         if self.dimension == 0:
             return NodeRule(np.zeros((0, 1)), np.ones(1), True, 0.0)
-        if self.dimension <= MOST_FITTED:
+        if fitted and self.dimension <= MOST_FITTED:
             limit = 4.0 * 2.0**log2_nodes
             nodes, weights, error = product_nodes(
-                self._fitted_to, self.dimension, FITTED_RTOL, max_nodes=limit
+                self._fitted_to, self.dimension, rtol, max_nodes=limit
             )
-            if error <= FITTED_ERROR and weights.size <= limit:
+            if error <= max(FITTED_ERROR, 100 * rtol) and weights.size <= limit:
                 return NodeRule(nodes, weights / weights.sum(), True, error)
         nodes = normal_points(self.dimension, log2_nodes, scramble)
         return NodeRule(nodes, np.full(nodes.shape[1], 1.0 / nodes.shape[1]), False, np.nan)

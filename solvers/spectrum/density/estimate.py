@@ -1,0 +1,169 @@
+"""Densities and counts with errors: the same numbers from several independent sets of nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from derive.theory import Theory
+from solvers.averages import Values
+from solvers.measure import SiteMeasure, StaticSites, mixture
+from solvers.result import CONVERGED
+from solvers.spectrum.density.counting import Fraction, fraction_in, mass_on
+from solvers.spectrum.density.of_measure import MeasureDensity, Points
+from solvers.spectrum.density.potential import Array, ComplexArray
+from solvers.spectrum.density.regions import Disk, HalfPlane, Region, arc, line
+from solvers.spectrum.support import ETA
+
+SCRAMBLES = 4
+LOG2_NODES = 12
+STUDENT = 3.2
+"""The 95 % point of Student's t with three degrees of freedom."""
+
+SAMPLE = 24
+COARSE_RTOL = 1e-4
+UNCONVERGED = (
+    "not converged: at {count} of {total} points a relative residual of {worst:.1e} is left; (a) the point is very "
+    "close to the edge of the support: move it; (b) fields of very different size: report the cell"
+)
+
+
+@dataclass(frozen=True)
+class Count:
+    """theory : fraction of the S N eigenvalues (outliers, O(1/N), are in no fraction); error : absolute, of nodes,
+    quadrature and equations together; verdict : "converged" or what is wrong; notes : what else is to be known."""
+
+    region: str
+    theory: float
+    error: float
+    verdict: str = CONVERGED
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Grid:
+    """rho (y, x) on a grid of real and imaginary parts, mirrored about the real axis; error : largest difference in a
+    sample of its points; verdict : as everywhere; eta : points closer to the real axis stand for this distance."""
+
+    re: Array
+    im: Array
+    rho: Array
+    error: float
+    eta: float
+    verdict: str = CONVERGED
+
+
+class Density:
+    """The eigenvalue density of a measure, and of the parts by which its nodes are judged.
+
+    whole : what numbers come from; parts : independent node sets for the error (none where the nodes are exact).
+    """
+
+    def __init__(self, whole: SiteMeasure, parts: Sequence[SiteMeasure] = (), *, scrambles: bool = False) -> None:
+        self.measure = whole
+        self.whole = MeasureDensity(whole)
+        self.parts = tuple(MeasureDensity(part) for part in parts)
+        self._scrambles = scrambles
+        self.reach = max(density.radius() for density in (self.whole, *self.parts))
+        self.random_L = random_L(whole)
+
+    def __call__(self, lam: ComplexArray) -> Points:
+        """rho, G and Phi at points of any shape, flattened; rho is 0 outside the support."""
+        return self.whole(lam)
+
+    def count(self, region: Region, text: str) -> Count:
+        """The fraction of eigenvalues in a region."""
+        own = fraction_in(self.whole, region, self.reach)
+        others = np.array([fraction_in(part, region, self.reach).value for part in self.parts])
+        error = own.error + float(self._spread(np.array([own.value]), others[:, None])[0])
+        value = float(np.clip(own.value, 0.0, 1.0))
+        return Count(text, value, error, self._verdict(own), self._notes(own, value))
+
+    def _spread(self, own: Array, others: Array) -> Array:
+        """Error of values (m,) from those of the parts (parts, m)."""
+        if not len(others):
+            return np.zeros(own.size)
+        if self._scrambles:
+            return np.asarray(STUDENT * others.std(axis=0, ddof=1) / np.sqrt(len(others)))
+        return np.asarray(np.abs(others - own).max(axis=0))
+
+    def _verdict(self, own: Fraction) -> str:
+        if own.residual <= 1e-6:
+            return CONVERGED
+        return UNCONVERGED.format(count="some", total="all", worst=own.residual)
+
+    @staticmethod
+    def _notes(own: Fraction, value: float) -> tuple[str, ...]:
+        notes = []
+        if value < 1e-12:
+            notes.append("the region holds no part of the spectrum (outliers apart)")
+        if value > 1.0 - 1e-12:
+            notes.append("the region holds the whole spectrum (outliers apart)")
+        if own.on_edge > 0:
+            notes.append(f"atoms of mass {own.on_edge:.6g} lie on the boundary and are left out")
+        return tuple(notes)
+
+    def grid(self, re: Array, im: Array) -> Grid:
+        """rho on a grid; ``im`` may hold both signs."""
+        eta = ETA if self.random_L else 0.0
+        heights, where = np.unique(np.abs(im), return_inverse=True)
+        raised = np.maximum(heights, eta)
+        lam = (re[None, :] + 1j * raised[:, None]).ravel()
+        points = self.whole(lam)
+        rho = np.maximum(points.rho, 0.0).reshape(heights.size, re.size)[where.ravel()]
+        inside = np.nonzero(points.inside)[0]
+        chosen = inside[np.unique(np.linspace(0, inside.size - 1, SAMPLE).astype(int))] if inside.size else inside
+        others = np.array([part(lam[chosen]).rho for part in self.parts]).reshape(len(self.parts), chosen.size)
+        left = float(points.residual.max(initial=0.0))
+        error = float(self._spread(points.rho[chosen], others).max(initial=0.0)) + left
+        bad = ~points.solved
+        verdict = CONVERGED
+        if bad.any():
+            verdict = UNCONVERGED.format(count=int(bad.sum()), total=int(points.inside.sum()), worst=left)
+        return Grid(re, im, rho, error, eta, verdict)
+
+    def radial_marginal(self, radii: Array, centre: float = 0.0) -> Array:
+        """Mass per unit of distance from a point on the real axis, r int rho dphi, of the support at each radius."""
+        return np.array([2.0 * mass_on(self.whole, arc(complex(centre), float(r), 0.0, np.pi))[0] for r in radii])
+
+    def real_marginal(self, places: Array) -> Array:
+        """Mass per unit of Re lam, int rho d Im lam, of the support at each place."""
+        top = 1j * self.reach
+        return np.array([2.0 * mass_on(self.whole, line(complex(x), complex(x) + top))[0] for x in places])
+
+    def slow(self, epsilon: float) -> Count:
+        """Fraction of slow modes: |1 - lam| < epsilon for a map, Re lam > -epsilon for a flow."""
+        if self.measure.discrete:
+            return self.count(Disk(1.0 + 0.0j, epsilon), f"disk:1,{epsilon:g}")
+        return self.count(HalfPlane(-epsilon), f"re>{-epsilon:g}")
+
+
+def random_L(measure: SiteMeasure) -> bool:
+    """Whether L differs from unit to unit, so that its eigenvalues fill a stretch of the real axis."""
+    return bool(np.ptp(measure.L, axis=0).max(initial=0.0) > 1e-9)
+
+
+def static_density(theory: Theory, values: Values, *, log2_nodes: int = LOG2_NODES) -> Density:
+    """The density at one static solution (`Solution.linearised_at`).
+
+    A product rule where L is the same at every unit and one or two directions suffice, judged by a coarser
+    one; otherwise several scrambled nets, together the nodes and singly the error.
+
+    Raises
+    ------
+    AnsatzError : a site derivative holds a delta function.
+    """
+    sites = StaticSites(theory, values)
+    rule = sites.rule(log2_nodes=log2_nodes)
+    whole = sites.measure(rule)
+    if sites.dimension == 0:
+        return Density(whole)
+    if rule.fitted and not random_L(whole):
+        coarse = sites.rule(log2_nodes=log2_nodes, rtol=COARSE_RTOL)
+        return Density(whole, [sites.measure(coarse)])
+    nets = [
+        sites.measure(sites.rule(log2_nodes=log2_nodes - 2, scramble=k, fitted=False)) for k in range(SCRAMBLES)
+    ]
+    return Density(mixture(nets), nets, scrambles=True)
