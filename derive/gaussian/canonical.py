@@ -122,7 +122,7 @@ def _divided(top: sp.Expr, bottom: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
 
 
 def _polynomial(plain: sp.Expr, back: dict[sp.Symbol, sp.Expr]) -> sp.Expr:
-    if _count(plain) > MAX_EXPANDED:
+    if expanded_size(plain) > MAX_EXPANDED:
         raise SizeError(f"an integrand would expand into more than {MAX_EXPANDED} terms")
     result = sp.expand(plain)
     signs = {symbol for symbol, call in back.items() if call.name == "sign" and call.order == 0}
@@ -134,16 +134,16 @@ def _polynomial(plain: sp.Expr, back: dict[sp.Symbol, sp.Expr]) -> sp.Expr:
     return result.xreplace(back)
 
 
-def _count(node: sp.Expr) -> int:
+def expanded_size(node: sp.Expr) -> int:
     """An upper bound on the number of terms of the expanded expression."""
     if isinstance(node, sp.Add):
-        return sum(_count(part) for part in node.args)
+        return sum(expanded_size(part) for part in node.args)
     if isinstance(node, sp.Mul):
         size = 1
         for part in node.args:
-            size *= _count(part)
+            size *= expanded_size(part)
         return size
     if isinstance(node, sp.Pow) and node.exp.is_Integer and node.exp > 0 and isinstance(node.base, sp.Add):
-        inner = len(node.base.args) if all(_count(a) == 1 for a in node.base.args) else _count(node.base)
+        inner = len(node.base.args) if all(expanded_size(a) == 1 for a in node.base.args) else expanded_size(node.base)
         return int(sp.binomial(inner + int(node.exp) - 1, int(node.exp)))
     return 1

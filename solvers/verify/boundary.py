@@ -6,13 +6,14 @@ larger distance.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from itertools import islice
+from collections.abc import Callable, Mapping
+from itertools import islice, pairwise
 from typing import Any
 
 import mpmath as mp
 import numpy as np
 import sympy as sp
+from scipy.optimize import brentq
 
 from derive.verify.meaning import Claim
 from solvers.verify.evaluate import Numbers, spectral_radius
@@ -20,7 +21,8 @@ from solvers.verify.points import GenericPoint, Manifold
 
 ANGLES = (0.35, 0.9, 1.6, 2.4)
 POINTS = 5
-REACH = np.geomspace(0.02, 40.0, 60)
+REACH = tuple(float(r) for r in np.geomspace(40.0, 0.02, 30))
+SLOPE_STEP = 1e-5
 OFF = (0.85, 1.18)
 STEPS = 12
 
@@ -43,35 +45,38 @@ class BoundaryPoints:
         return spectral_radius(table)
 
     def on_ray(self, values: Mapping[sp.Symbol, Any], centre: float, angle: float, *, precise: bool) -> Any | None:
-        """The outermost lambda = centre + r e^(i angle) of the boundary, or None if this ray does not meet it."""
+        """A lambda = centre + r e^(i angle) of the boundary, far out, or None if this ray does not meet it.
+
+        ``values`` to thirty digits, if it is to be precise.
+        """
         direction = mp.expj(angle)
 
-        def excess(r: Any, precise: bool) -> Any:
+        def excess(r: Any, precise: bool = False) -> Any:
             return mp.log(self.radius(values, centre + r * direction, precise=precise))
 
-        rough = [float(excess(mp.mpf(float(r)), False)) for r in REACH]
-        signs = [k for k in range(len(REACH) - 1) if rough[k] > 0 >= rough[k + 1]]
-        if not signs:
+        for low, high in pairwise(REACH):
+            if excess(mp.mpf(high)) > 0 >= excess(mp.mpf(low)):
+                break
+        else:
             return None
-        low, high = (mp.mpf(float(REACH[signs[-1] + k])) for k in (0, 1))
-        for _ in range(14):
-            middle = (low + high) / 2
-            low, high = (middle, high) if excess(middle, False) > 0 else (low, middle)
-        if not precise:
-            for _ in range(30):
-                middle = (low + high) / 2
-                low, high = (middle, high) if excess(middle, False) > 0 else (low, middle)
-            return centre + (low + high) / 2 * direction
-        return centre + _secant(lambda r: excess(r, True), low, high) * direction
+        r = mp.mpf(brentq(lambda x: float(excess(mp.mpf(x))), high, low, xtol=1e-13, rtol=1e-13))
+        if precise:
+            slope = (excess(r * (1 + SLOPE_STEP)) - excess(r * (1 - SLOPE_STEP))) / (2 * SLOPE_STEP * r)
+            r = _polished(lambda x: excess(x, True), r, slope)
+        return centre + r * direction
 
 
-def _secant(f: Any, a: Any, b: Any) -> Any:
-    fa, fb = f(a), f(b)
+def _polished(f: Callable[[Any], Any], a: Any, slope: Any) -> Any:
+    """A root to thirty digits and more by secants, from one in float64 and the slope there."""
+    fa = f(a)
+    b = a - fa / slope
     for _ in range(STEPS):
-        if fb == fa or abs(b - a) < mp.mpf(10) ** -34 * abs(b):
+        if abs(b - a) < mp.mpf(10) ** -34 * abs(b):
+            break
+        fb = f(b)
+        if fb == fa:
             break
         a, b, fa = b, b - fb * (b - a) / (fb - fa), fb
-        fb = f(b)
     return b
 
 
@@ -101,8 +106,6 @@ class BoundaryTest:
         value, error = evaluate(self.claim.right, values, lam)
         return value, error
 
-    def off(self, values: Mapping[sp.Symbol, Any], lam: Any, centre: Any) -> list[Any]:
-        """X nearer to the centre and further out."""
-        return [self.size(values, centre + factor * (lam - centre), precise=False)[0] for factor in OFF]
-
-
+    def off(self, values: Mapping[sp.Symbol, Any], lam: Any, centre: Any) -> list[tuple[Any, Any]]:
+        """X and its error nearer to the centre and further out."""
+        return [self.size(values, centre + factor * (lam - centre), precise=False) for factor in OFF]

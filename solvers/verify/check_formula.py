@@ -72,11 +72,12 @@ def verify(
     spoken = PLAIN if notation is None else reading(load_notation(notation))
     read = read_latex(formula, vocabulary(theory.site, symbols, spoken)) if latex else read_formula(formula)
     claim = read_claim(read, theory, fixed)
-    judgement = Judge(claim).judge()
+    judge = Judge(claim)
+    judgement = judge.judge()
     evidence = judgement.evidence
     if explain and judgement.verdict == DIFFERS and not claim.boundary:
-        missing = Diagnosis(claim).missing()
-        evidence = replace(evidence, missing=missing, holds_when=holds_when(claim))
+        missing = Diagnosis(claim, judge.numbers, judge.manifold).missing()
+        evidence = replace(evidence, missing=missing, holds_when=holds_when(claim, judge.numbers))
     return Checked(theory.site.cell.name, theory.ansatz, formula, judgement.verdict, judgement.lines, evidence)
 
 

@@ -31,12 +31,10 @@ MOST_TERMS = 40
 
 
 class Diagnosis:
-    """Looks for what would mend a claim that differs."""
+    """Looks for what would mend a claim that differs, with the numbers of its judge."""
 
-    def __init__(self, claim: Claim) -> None:
-        self.claim = claim
-        self.numbers = Numbers(claim)
-        self.manifold = Manifold(claim, self.numbers)
+    def __init__(self, claim: Claim, numbers: Numbers, manifold: Manifold) -> None:
+        self.claim, self.numbers, self.manifold = claim, numbers, manifold
         self.points = list(islice(self.manifold.points(seed=1), POINTS))
         self.values = [self.manifold.rough(point) for point in self.points]
 
@@ -106,7 +104,7 @@ class Diagnosis:
                     yield term, own
 
 
-def holds_when(claim: Claim) -> str | None:
+def holds_when(claim: Claim, numbers: Numbers) -> str | None:
     """A special value of one or two parameters at which the formula holds."""
     candidates = _special_values(claim)
     for size in (1, 2):
@@ -114,7 +112,7 @@ def holds_when(claim: Claim) -> str | None:
             if len({symbol for symbol, _ in chosen}) < size:
                 continue
             check_budget()
-            if _holds(replace(claim, where=dict(claim.where) | dict(chosen))):
+            if _holds(replace(claim, where=dict(claim.where) | dict(chosen)), numbers):
                 return " and ".join(f"{symbol} = {value}" for symbol, value in chosen)
     return None
 
@@ -132,8 +130,8 @@ def _special_values(claim: Claim) -> list[tuple[sp.Symbol, sp.Rational]]:
     return found
 
 
-def _holds(claim: Claim) -> bool:
-    numbers = Numbers(claim)
+def _holds(claim: Claim, numbers: Numbers) -> bool:
+    """Whether a claim with more parameters fixed holds at a few points; averages are those compiled already."""
     manifold = Manifold(claim, numbers)
     points = list(islice(manifold.points(seed=2), POINTS))
     if len(points) < POINTS:

@@ -12,7 +12,8 @@ from derive.gaussian.average import Average
 from derive.stability.spectrum import LAM, LAM_CONJ
 from derive.verify.meaning import Claim
 from solvers.averages import CompiledAverage, Evaluator
-from solvers.verify.precise import PreciseAverage, PrecisionError, mp_function
+from solvers.verify.balls import opened
+from solvers.verify.precise import PreciseAverage, PrecisionError
 
 Values = Mapping[sp.Symbol, Any]
 RTOL = 1e-12
@@ -23,7 +24,7 @@ class Numbers:
 
     def __init__(self, claim: Claim) -> None:
         self.claim, self.law = claim, claim.law
-        self._evaluator = Evaluator(claim.law, claim.theory.implicit)
+        self.evaluator = Evaluator(claim.law, claim.theory.implicit)
         self._with_lam: dict[Average, CompiledAverage] = {}
         self._precise: dict[Average, PreciseAverage | None] = {}
         self._cache: dict[Any, tuple[Any, Any]] = {}
@@ -35,7 +36,7 @@ class Numbers:
 
         def average(node: Average) -> tuple[Any, Any]:
             if not node.has(LAM, LAM_CONJ):
-                found = self._evaluator.average(node, numbers, RTOL)
+                found = self.evaluator.average(node, numbers, RTOL)
                 return mp.mpf(found.value), mp.mpf(found.error)
             if node not in self._with_lam:
                 extra = (LAM, LAM_CONJ)
@@ -57,9 +58,10 @@ class Numbers:
             own = self._precise[node]
             if own is None:
                 raise PrecisionError
-            key = (node, tuple(values[p] for p in own.parameters), lam)
+            at = lam if node.has(LAM, LAM_CONJ) else 0
+            key = (node, tuple(values[p] for p in own.parameters), at)
             if key not in self._cache:
-                self._cache[key] = own.evaluate(values, lam)
+                self._cache[key] = own.evaluate(values, at)
             return self._cache[key]
 
         return self._assemble(expression, values, lam, average)
@@ -92,7 +94,8 @@ class Numbers:
         names = [sp.Symbol(f"average[{k}]") for k in range(len(nodes))]
         plain = expression.xreplace(dict(zip(nodes, names, strict=True)))
         symbols = sorted(plain.free_symbols - set(names), key=str)
-        return nodes, symbols, mp_function([*symbols, *names], plain, self.law)
+        function = sp.lambdify([*symbols, *names], opened(plain, self.law), modules="mpmath", cse=True)
+        return nodes, symbols, function
 
     @staticmethod
     def _symbol(symbol: sp.Symbol, values: Values, lam: Any, radii: Mapping[sp.Symbol, tuple[Any, Any]]) -> Any:

@@ -95,17 +95,27 @@ class Judge:
     def judge(self) -> Judgement:
         """The verdict on left = right."""
         with mp.workdps(DIGITS):
-            proof = prove(self.claim)
+            sampled = self.claim.theory.closure == "sampled"
+            proof = prove(self.claim, thorough=sampled)
+            if not proof.proved and not sampled:
+                # A proof by normal forms can take long, and is sought only for what numbers do not contradict.
+                rejected = self._boundary(first=True) if self.claim.boundary else self._first_look()
+                if rejected is not None and rejected.verdict == DIFFERS:
+                    return rejected
+                proof = prove(self.claim)
             if proof.proved:
                 return Judgement(PROVED, Evidence(), proof_lines(proof, self.claim.theory))
-            if self.claim.theory.closure == "sampled":
+            if sampled:
                 return self.undecided("the moments do not close: there are only sampled numbers to compare with")
-            return self._boundary() if self.claim.boundary else self._numerical()
+            if self.claim.boundary:
+                return self._boundary(first=False)
+            return rejected or self._agreement()
 
     def undecided(self, *why: str) -> Judgement:
         return Judgement(UNDECIDED, Evidence(), why)
 
-    def _numerical(self) -> Judgement:
+    def _first_look(self) -> Judgement | None:
+        """Judgement at a few points, if these are enough for one."""
         points = list(islice(self.manifold.points(), FIRST_LOOK))
         if not points:
             return self.undecided("no non-trivial solution was found to compare the sides at")
@@ -117,29 +127,29 @@ class Judge:
                 best = rough if rough.clear else self.at(point, precise=True) or rough
                 if best.far:
                     return Judgement(DIFFERS, evidence_of(best), ("the sides differ at a generic point",))
-        return self._agreement()
+        return None
 
-    def _boundary(self) -> Judgement:
-        """X must vanish on the boundary and nowhere near it."""
-        test = BoundaryTest(self.claim, self.numbers, self.manifold)
+    def _boundary(self, *, first: bool) -> Judgement:
+        """X must vanish on the boundary and nowhere near it: a first look in float64, or as precisely as can be had."""
+        test, precise = BoundaryTest(self.claim, self.numbers, self.manifold), not first
         try:
-            sites, precise = test.sites(precise=True), True
+            sites = test.sites(precise=precise)
         except PrecisionError:
             sites, precise = test.sites(precise=False), False
         if not sites:
             return self.undecided("no boundary was met on any ray at any point")
         worst = float(DIGITS)
+        doubt = FAR if precise or not first else CLEAR
         for point, values, lam, centre in sites:
             value, error = test.size(values, lam, precise=precise)
-            off = test.off(values, lam, centre)
-            scale = min(abs(x) for x in off)
-            spectral = self._spectral(complex(lam))
-            comparison = Comparison(point, values, value, mp.mpf(0), error, precise, spectral)
-            if abs(value) > FAR * max(abs(x) for x in off) + ERRORS * error:
+            beside = test.off(values, lam, centre)
+            sizes = [abs(x) for x, _ in beside]
+            comparison = Comparison(point, values, value, mp.mpf(0), error, precise, self._spectral(complex(lam)))
+            if abs(value) > doubt * max(sizes) + ERRORS * error:
                 return Judgement(DIFFERS, evidence_of(comparison), ("X does not vanish on the boundary",))
-            if not scale > mp.mpf("1e-6"):
+            if any(abs(x) <= ERRORS * own + mp.mpf(10) ** -ROUGH_DIGITS * max(sizes) for x, own in beside):
                 return Judgement(DIFFERS, evidence_of(comparison), ("X vanishes off the boundary, too",))
-            worst = min(worst, float(-mp.log10(abs(value) / scale)) if value else worst)
+            worst = min(worst, float(-mp.log10(abs(value) / min(sizes))) if value else worst)
         evidence = evidence_of(comparison, digits=worst, points=len(sites))
         text = f"not proved: X vanishes to {worst:.0f} digits at {len(sites)} points of the boundary, and not beside it"
         enough = worst >= (EQUAL_DIGITS - 2 if precise else 9)
@@ -182,7 +192,7 @@ class Judge:
             return None
         if not (mp.isfinite(left) and mp.isfinite(right)):
             return None
-        carried = 0 if precise else self.manifold.relative_error(point, values) * max(abs(left), abs(right))
+        carried = 0 if precise else self.manifold.relative_error(point) * max(abs(left), abs(right))
         error = left_error + right_error + carried
         return Comparison(point, values, left, right, error, precise, self._spectral(point.lam))
 
@@ -205,16 +215,17 @@ def evidence_of(comparison: Comparison, digits: float | None = None, points: int
     ratio = comparison.left / comparison.right if comparison.right != 0 else None
     return Evidence(
         point=point | dict(comparison.spectral),
-        left=_plain(comparison.left),
-        right=_plain(comparison.right),
-        ratio=None if ratio is None else _plain(ratio),
+        left=_plain(comparison.left, comparison.error),
+        right=_plain(comparison.right, comparison.error),
+        ratio=None if ratio is None else _plain(ratio, comparison.error / abs(comparison.right)),
         digits=digits,
         points=points,
     )
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, error: Any) -> Any:
+    """A real number, or [re, im] where the imaginary part is more than rounding."""
     number = complex(value)
-    if abs(number.imag) <= 1e-25 * abs(number):
+    if abs(number.imag) <= max(1e-15 * abs(number), float(error)):
         return number.real
     return [number.real, number.imag]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import count
 from typing import Any
 
 import mpmath as mp
@@ -20,7 +21,6 @@ from derive.cell.parameters import resolve
 from derive.errors import GatefieldError
 from derive.theory import System
 from derive.verify.meaning import Claim
-from solvers.averages import Evaluator
 from solvers.equations import Equations, relative_errors
 from solvers.fixed_point import solve_all
 from solvers.replicas import correlation_fixed_point, spectral_radius_of
@@ -38,7 +38,7 @@ POLISH_STEPS = 8
 Evaluate = Callable[[sp.Expr, Mapping[sp.Symbol, Any]], tuple[Any, Any]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class GenericPoint:
     """Drawn parameters and unknowns (exact), unknowns solved in float64 with their relative error, and lambda."""
 
@@ -57,8 +57,9 @@ class Manifold:
         overlaps = claim.theory.replicas.system.equations if claim.theory.replicas else {}
         self.equations = {s: r for s, r in claim.equations.items() if s in single or s not in overlaps}
         self.gains = self._gains()
-        self._overlap_error = mp.mpf(0)
-        self._evaluator = Evaluator(self.theory.law, self.theory.implicit)
+        self._series: dict[int, tuple[list[GenericPoint], Iterator[GenericPoint]]] = {}
+        self._known: dict[GenericPoint, tuple[dict[sp.Symbol, Any], Any]] = {}
+        self._evaluator = numbers.evaluator
         rest = {s: right for s, right in self.equations.items() if s not in self.gains}
         self.order = _explicit_order(rest, claim)
 
@@ -83,7 +84,17 @@ class Manifold:
         return not any(parameter in expression.free_symbols for expression in held)
 
     def points(self, seed: int = 0) -> Iterator[GenericPoint]:
-        """Points with a non-trivial solution, without end; stops where none is found."""
+        """Points with a non-trivial solution, without end; stops where none is found.  Each is looked for once."""
+        found, fresh = self._series.setdefault(seed, ([], self._fresh(seed)))
+        for number in count():
+            if number == len(found):
+                point = next(fresh, None)
+                if point is None:
+                    return
+                found.append(point)
+            yield found[number]
+
+    def _fresh(self, seed: int) -> Iterator[GenericPoint]:
         rng = np.random.default_rng(seed)
         fixed = {str(symbol): Fraction(int(v.p), int(v.q)) for symbol, v in self.claim.where.items()}
         while True:
@@ -111,7 +122,7 @@ class Manifold:
         if self.order is None:
             found = self._solve(symbols)
             return None if found is None else GenericPoint(symbols, found[0], lam, found[1])
-        values = self.rough(point)
+        values = self._complete(point, self.numbers.rough)
         names = {name: float(values[s]) for name, s in self.theory.site.parameters.items()}
         return point if all(np.isfinite(v) for v in names.values()) and self._allowed(names) else None
 
@@ -126,23 +137,36 @@ class Manifold:
 
     def rough(self, point: GenericPoint) -> dict[sp.Symbol, Any]:
         """Parameters and unknowns in float64 accuracy, overlaps of two replicas included where asked for."""
-        if self.order is None:
-            values: dict[sp.Symbol, Any] = {s: float(v) for s, v in point.drawn.items()} | dict(point.solved)
-        else:
-            values = self._complete(point, self.numbers.rough)
-        return self._with_overlaps(values) if self.claim.replicas else values
+        return dict(self._rough(point)[0])
 
-    def relative_error(self, point: GenericPoint, values: Mapping[sp.Symbol, Any]) -> Any:
-        """How far the values that `rough` gave may be off, as a sum of relative errors."""
-        if self.order is None:
-            return mp.mpf(point.error) + self._overlap_error
+    def relative_error(self, point: GenericPoint) -> Any:
+        """How far the values that `rough` gives may be off, as a sum of relative errors."""
+        return self._rough(point)[1]
+
+    def _rough(self, point: GenericPoint) -> tuple[dict[sp.Symbol, Any], Any]:
+        """Values and the sum of their relative errors."""
+        if point not in self._known:
+            if self.order is None:
+                values: dict[sp.Symbol, Any] = {s: float(v) for s, v in point.drawn.items()} | dict(point.solved)
+                error = mp.mpf(point.error)
+            else:
+                values = self._complete(point, self.numbers.rough)
+                error = self._chained_error(values)
+            if self.claim.replicas:
+                values, more = self._with_overlaps(values)
+                error += more
+            self._known[point] = values, error
+        return self._known[point]
+
+    def _chained_error(self, values: Mapping[sp.Symbol, Any]) -> Any:
+        assert self.order is not None
         chained = [*((s, self.equations[s]) for s in self.order),
                    *((s, self.equations[s] / gain**2) for s, gain in self.gains.items())]  # fmt: skip
         total = mp.mpf(0)
         for _, right in chained:
             value, error = self.numbers.rough(sp.expand(right), values)
             total += error / abs(value) if value else mp.mpf(0)
-        return total + self._overlap_error
+        return total
 
     def precise(self, point: GenericPoint) -> dict[sp.Symbol, Any]:
         """The same to thirty digits.
@@ -164,7 +188,8 @@ class Manifold:
             values[gain] = mp.sqrt(values[unknown] / rest) if rest > 0 else mp.nan
         return values
 
-    def _with_overlaps(self, values: dict[sp.Symbol, Any]) -> dict[sp.Symbol, Any]:
+    def _with_overlaps(self, values: dict[sp.Symbol, Any]) -> tuple[dict[sp.Symbol, Any], Any]:
+        """With the covariances of two replicas at their fixed point, and the sum of the relative errors of these."""
         theory = self.theory
         assert theory.replicas is not None
         assert theory.perturbation is not None
@@ -172,9 +197,9 @@ class Manifold:
         chi1 = spectral_radius_of(theory.perturbation, self._evaluator, plain, 1e-11)
         found = correlation_fixed_point(theory.replicas, plain, self._evaluator, chi1.value, 1e-12)
         if found is None:
-            return values
-        self._overlap_error = mp.mpf(max(relative_errors(found.values, found.errors), default=0.0))
-        return values | dict(found.values)
+            return values, mp.mpf(0)
+        error = max(relative_errors(found.values, found.errors), default=0.0)
+        return values | dict(found.values), mp.mpf(error)
 
     # Where fixed points must be found ---------------------------------------------------------------------------
 

@@ -1,58 +1,48 @@
 """Averages to thirty digits and more, for formulas that are to be called equal.
 
-The trapezoidal rule over standard normals: for analytic integrands its error is exp(-2 pi d / h) with d the distance
-of the nearest pole, so that halving the step h squares the error, and the last change bounds it safely.
+An average is written in as few directions as it has (`derive.gaussian.forms`), and the trapezoidal rule, whose error is
+squared whenever its step is halved, is run in balls: rounding is bounded, not guessed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any
 
 import mpmath as mp
 import sympy as sp
+from flint import acb, arb, ctx
 
-from derive.elementary import BUILTINS, Fn, X, builtin_derivative
+from derive.elementary import BUILTINS, Fn
 from derive.gaussian.average import Average, Law
 from derive.gaussian.forms import Form, Reduced, reduce_forms
 from derive.stability.spectrum import LAM, LAM_CONJ
 from derive.theory import law_symbols
 from solvers.budget import check_budget
+from solvers.verify.balls import ball, ball_function, number_of, radius_of
+from solvers.verify.trapezoid import RADIUS, one_direction, two_directions
 
 DIGITS = 40
-"""Working precision; results are meant to have thirty."""
+"""Working precision of mpmath; results are meant to have thirty."""
 
-CHANGE = mp.mpf(10) ** -16
-RADIUS = {1: 15.0, 2: 12.6}  # the normal density is 1e-49, and 1e-34: room in one direction for growing integrands
-COARSEST, HALVINGS = {1: 0.25, 2: 0.5}, {1: 7, 2: 3}
-NO_WIDTH = mp.mpf(10) ** -30
+BITS = (170, 400, 1200)
+"""Precisions of the balls: the next is tried where cancellation leaves too little of the one before."""
+
+ROUNDING = 1e-33
+"""Relative radius of a ball that is precise enough."""
+
+NO_WIDTH = 1e-30
 
 Values = Mapping[sp.Symbol, Any]
-Point = tuple[Any, ...]
 
 
 class PrecisionError(Exception):
     """An average with three or more directions, a kink in two, or a state that is only known as a root."""
 
 
-def mp_function(arguments: Sequence[sp.Symbol], expression: sp.Expr, law: Law) -> Callable[..., Any]:
-    """A function of mpmath numbers; ``expression`` may be a list."""
-    function: Callable[..., Any] = sp.lambdify(list(arguments), _opened(expression, law), modules="mpmath", cse=True)
-    return function
-
-
-def _opened(expression: Any, law: Law) -> Any:
-    if isinstance(expression, list):
-        return [_opened(item, law) for item in expression]
-    return law.functions.expand(expression).replace(
-        lambda node: isinstance(node, Fn),
-        lambda node: builtin_derivative(node.name, node.order).subs(X, node.argument),
-    )
-
-
 class PreciseAverage:
-    """E[f] in at most two directions, to `DIGITS` digits less rounding.
+    """E[f] in at most two directions, to thirty digits and more.
 
     Raises PrecisionError, when built or evaluated, where this is not to be had.
     """
@@ -72,74 +62,99 @@ class PreciseAverage:
         covariance = sp.Matrix(len(gaussians), len(gaussians), lambda i, j: law.covariance(gaussians[i], gaussians[j]))
         rows = sp.Matrix([[form.coefficients.get(s, sp.S.Zero) for s in gaussians] for form in self._forms])
         table = [*(rows * mean), *(rows * covariance * rows.T)] if gaussians else []
-        self._moments = mp_function(self.parameters, table, law)
-        free = [form.symbol for form in self.reduced.free]
+        self._moments = ball_function(self.parameters, table, law)
+        self._free = [form.symbol for form in self.reduced.free]
+        self._whole = [form.symbol for form in self.reduced.conditional]
         weights = [weight for form in self.reduced.conditional for weight, _ in form.parts]
-        self._weights = mp_function([*self.parameters, *free], weights, law)
-        whole = [form.symbol for form in self.reduced.conditional]
-        inner, outer = _split(self.reduced.expressions[0], set(whole))
-        self._outer = mp_function([*self.parameters, *free, LAM, LAM_CONJ], list(outer.values()), law)
-        self._integrand = mp_function([*outer, *self.parameters, *free, *whole, LAM, LAM_CONJ], inner, law)
+        self._weights = ball_function([*self.parameters, *self._free], weights, law)
+        self._integrands: dict[frozenset[sp.Symbol], tuple[Callable[..., Any], Callable[..., Any]]] = {}
         self._kinks = _kinks(self.reduced, law)
 
     def evaluate(self, values: Values, lam: Any = 0) -> tuple[Any, Any]:
-        """Value and absolute error."""
+        """Value and absolute error, as mpmath numbers."""
         check_budget()
-        given = [values[p] for p in self.parameters]
-        count, free = len(self._forms), len(self.reduced.free)
+        for bits in BITS:
+            with ctx.workprec(bits):
+                value, error, size = self._integrated([ball(values[p]) for p in self.parameters], ball(lam))
+                if value.is_finite() and radius_of(value) <= ROUNDING * size:
+                    return number_of(value), mp.mpf(error) + radius_of(value) + size * mp.mpf(10) ** (3 - DIGITS)
+        raise PrecisionError
+
+    def _integrated(self, given: list[Any], lam: Any) -> tuple[Any, Any, Any]:
+        """Value, error of the rule, average of the modulus."""
+        count, free = len(self._forms), len(self._free)
         moments = self._moments(*given)
         mean = moments[:count]
         covariance = [[moments[count + count * i + j] for j in range(count)] for i in range(count)]
         spread = _cholesky([row[:free] for row in covariance[:free]])
-        directions = len(spread[0]) if spread and spread[0] else 0
-        conditional = any(covariance[k][k] > NO_WIDTH for k in range(free, count))
-        dimension = directions + (1 if conditional else 0)
-        if self._rough and dimension > 1:
+        directions = len(spread[0]) if spread else 0
+        dimension = directions + len(self._whole)
+        if dimension > 2 or (self._kinks and dimension > 1):
             raise PrecisionError
-        lam_conj = mp.conj(lam)
-
-        rows: dict[Point, tuple[Any, ...]] = {}  # what the last coordinate does not change
-
-        def row(xi: Point) -> tuple[Any, ...]:
-            y = [mean[i] + sum(spread[i][j] * xi[j] for j in range(directions)) for i in range(free)]
-            held = self._outer(*given, *y, lam, lam_conj)
-            moments = self._conditional(given, y, mean[free:], covariance, free) if free < count else None
-            return y, held, moments
-
-        def integrand(xi: Point) -> Any:
-            if conditional:
-                if xi[:-1] not in rows:
-                    rows.clear()
-                    rows[xi[:-1]] = row(xi[:-1])
-                y, held, moments = rows[xi[:-1]]
-            else:
-                y, held, moments = row(xi)
-            whole = [] if moments is None else [moments[0] + (moments[1] * xi[-1] if conditional else 0)]
-            return self._integrand(*held, *given, *y, *whole, lam, lam_conj)
-
-        if self._rough and dimension == 1:
+        line = _Line(self, given, lam, mean, covariance, spread)
+        if dimension == 0:
+            value = line.along(())(arb(0))
+            return value, 0.0, number_of(abs(value))
+        if self._kinks:
             breaks = [(kink(*given) - mean[k]) / spread[k][0] for k, kink in self._kinks if spread[k][0] != 0]
-            return _panels(integrand, breaks)
-        return _trapezoid(integrand, dimension)
+            return _panels(line.along(()), [number_of(place) for place in breaks])
+        found = one_direction(line.along(())) if dimension == 1 else two_directions(lambda x: line.along((x,)))
+        return found.value, found.error, mp.mpf(found.size)
 
-    @property
-    def _rough(self) -> bool:
-        return bool(self._kinks)
+    def integrand(self, inner: frozenset[sp.Symbol]) -> tuple[Callable[..., Any], Callable[..., Any]]:
+        """What the inner symbols do not change, and the integrand given that."""
+        if inner not in self._integrands:
+            rest, held = _split(self.reduced.expressions[0], inner)
+            arguments = [*self.parameters, *self._free, LAM, LAM_CONJ]
+            outer = ball_function(arguments, list(held.values()), self.law)
+            self._integrands[inner] = outer, ball_function([*held, *self._whole, *arguments], rest, self.law)
+        return self._integrands[inner]
 
-    def _conditional(
-        self, given: list[Any], y: list[Any], mean: list[Any], covariance: list[list[Any]], free: int
-    ) -> tuple[Any, Any]:
+    def weights(self, given: list[Any], y: list[Any]) -> list[Any]:
+        """Coefficients of the parts of the conditional form, given the free ones."""
+        found: list[Any] = self._weights(*given, *y)
+        return found
+
+
+class _Line:
+    """The integrand along the last coordinate, for fixed values of the others."""
+
+    def __init__(
+        self, owner: PreciseAverage, given: list[Any], lam: Any,
+        mean: list[Any], covariance: list[list[Any]], spread: list[list[Any]],
+    ) -> None:  # fmt: skip
+        self.owner, self.given, self.mean, self.covariance, self.spread = owner, given, mean, covariance, spread
+        self.spectral = (lam, lam.conjugate() if isinstance(lam, acb) else lam)
+        whole, free = owner.reduced.conditional, [form.symbol for form in owner.reduced.free]
+        last = {symbol for symbol, row in zip(free, spread, strict=True) if row and row[-1] != 0}
+        self.slopes = [row[-1] if row else arb(0) for row in spread]
+        self.outer, self.inner = owner.integrand(frozenset(form.symbol for form in whole) or frozenset(last))
+
+    def along(self, xi: tuple[Any, ...]) -> Callable[[Any], Any]:
+        """A function of the last standard normal, for given values of those before it."""
+        y = [
+            self.mean[k] + sum((b * x for b, x in zip(row, xi, strict=False)), arb(0))
+            for k, row in enumerate(self.spread)
+        ]
+        held = self.outer(*self.given, *y, *self.spectral)
+        inner, given, spectral, slopes = self.inner, self.given, self.spectral, self.slopes
+        if self.owner.reduced.conditional:
+            centre, width = self._conditional(y)
+            return lambda t: inner(*held, centre + width * t, *given, *y, *spectral)
+        moving = [(a, None if b == 0 else b) for a, b in zip(y, slopes, strict=True)]
+        return lambda t: inner(*held, *given, *[a if b is None else a + b * t for a, b in moving], *spectral)
+
+    def _conditional(self, y: list[Any]) -> tuple[Any, Any]:
         """Mean and standard deviation of the conditional form given the free ones."""
-        weights = self._weights(*given, *y)
-        n = len(weights)
-        centre = sum(w * m for w, m in zip(weights, mean, strict=True))
-        variance = sum(
-            weights[i] * weights[j] * covariance[free + i][free + j] for i in range(n) for j in range(n)
-        )
-        return centre, mp.sqrt(variance) if variance > 0 else mp.mpf(0)
+        weights, free = self.owner.weights(self.given, y), len(y)
+        places = range(len(weights))
+        centre = sum((weights[i] * self.mean[free + i] for i in places), arb(0))
+        pairs = ((i, j) for i in places for j in places)
+        variance = sum((weights[i] * weights[j] * self.covariance[free + i][free + j] for i, j in pairs), arb(0))
+        return centre, variance.sqrt() if variance > 0 else arb(0)
 
 
-def _split(expression: sp.Expr, inner: set[sp.Symbol]) -> tuple[sp.Expr, dict[sp.Symbol, sp.Expr]]:
+def _split(expression: sp.Expr, inner: frozenset[sp.Symbol]) -> tuple[sp.Expr, dict[sp.Symbol, sp.Expr]]:
     """The expression with its largest parts that hold no inner symbol named, and those parts by name."""
     parts: dict[sp.Symbol, sp.Expr] = {}
     if not inner:
@@ -177,7 +192,7 @@ def _kinks(reduced: Reduced, law: Law) -> list[tuple[int, Callable[..., Any]]]:
             names = sorted(law_symbols(reduced.expressions[0], law) - {LAM, LAM_CONJ}, key=str)
             if value.free_symbols - set(names):
                 raise PrecisionError
-            found.append((inside[0], mp_function(names, value, law)))
+            found.append((inside[0], ball_function(names, value, law)))
     return found
 
 
@@ -185,72 +200,33 @@ def _cholesky(covariance: list[list[Any]]) -> list[list[Any]]:
     """B with B B^T = covariance and one column for each direction, largest remaining variance first."""
     size = len(covariance)
     rest = [row[:] for row in covariance]
-    scale = max((rest[k][k] for k in range(size)), default=0)
+    scale = max((float(rest[k][k]) for k in range(size)), default=0.0)
     columns: list[list[Any]] = []
     for _ in range(size):
-        pivot = max(range(size), key=lambda k: rest[k][k])
+        pivot = max(range(size), key=lambda k: float(rest[k][k]))
         if not rest[pivot][pivot] > NO_WIDTH * scale:
             break
-        root = mp.sqrt(rest[pivot][pivot])
-        column = [rest[i][pivot] / root for i in range(size)]
+        root = rest[pivot][pivot].sqrt()
+        # What is left beside a pivot is zero exactly, not a ball around zero.
+        column = [root if i == pivot else rest[i][pivot] / root for i in range(size)]
         columns.append(column)
-        rest = [[rest[i][j] - column[i] * column[j] for j in range(size)] for i in range(size)]
+        rest = [
+            [arb(0) if pivot in (i, j) else rest[i][j] - column[i] * column[j] for j in range(size)]
+            for i in range(size)
+        ]
     return [[column[i] for column in columns] for i in range(size)]
 
 
-def _weight(x: Any) -> Any:
-    return mp.exp(-x * x / 2) / mp.sqrt(2 * mp.pi)
-
-
-def _trapezoid(f: Callable[[Point], Any], dimension: int) -> tuple[Any, Any]:
-    if dimension == 0:
-        value = f(())
-        return value, abs(value) * mp.mpf(10) ** (2 - DIGITS)
-    if dimension > 2:
-        raise PrecisionError
-    step = mp.mpf(COARSEST[dimension])
-    value, size = _sum(f, dimension, step, fresh=False)
-    change = size
-    for _ in range(HALVINGS[dimension]):
-        step /= 2
-        more, its_size = _sum(f, dimension, step, fresh=True)
-        scale = mp.mpf(2) ** -dimension  # the old nodes, in the finer rule
-        new, size = value * scale + more, size * scale + its_size
-        change, value = abs(new - value), new
-        if change <= CHANGE * size:
-            break
-    floor = size * mp.mpf(10) ** (3 - DIGITS)
-    # Halving the step squares the error, if the rule has begun to converge at all.
-    error = change * change / size if size > 0 and change < mp.mpf(10) ** -6 * size else change
-    return value, error * 10 + floor
-
-
-def _sum(f: Callable[[Point], Any], dimension: int, step: Any, *, fresh: bool) -> tuple[Any, Any]:
-    """The rule's sum and that of moduli; fresh: only over nodes that the rule of twice the step has not."""
-    last = int(RADIUS[dimension] / float(step))
-    value, size = mp.mpf(0), mp.mpf(0)
-    numbers = range(-last, last + 1)
-    weights = {k: step * _weight(k * step) for k in range(last + 1)}
-    rows = [()] if dimension == 1 else [(k,) for k in numbers]
-    for row in rows:
-        check_budget()
-        outer = weights[abs(row[0])] if row else mp.mpf(1)
-        for k in numbers:
-            if fresh and k % 2 == 0 and (not row or row[0] % 2 == 0):
-                continue
-            if row and (row[0] ** 2 + k**2) > last**2:
-                continue
-            term = outer * weights[abs(k)] * f((*(r * step for r in row), k * step))
-            value += term
-            size += abs(term)
-    return value, size
-
-
-def _panels(f: Callable[[Point], Any], breaks: list[Any]) -> tuple[Any, Any]:
+def _panels(f: Callable[[Any], Any], breaks: list[Any]) -> tuple[Any, Any, Any]:
     """Gauss-Legendre between kinks, one panel for about every unit of the standard normal."""
-    inside = sorted({b for b in breaks if abs(b) < RADIUS[1]} | {mp.mpf(k) for k in range(-15, 16)})
-    value, error = mp.mpf(0), mp.mpf(0)
+    edge = int(RADIUS[1])
+    inside = sorted({b for b in breaks if abs(b) < edge} | {mp.mpf(k) for k in range(-edge, edge + 1)})
+
+    def weighted(x: Any) -> Any:
+        return number_of(f(arb(x))) * mp.exp(-x * x / 2) / mp.sqrt(2 * mp.pi)
+
+    value, error, size = mp.mpf(0), mp.mpf(0), mp.mpf(0)
     for left, right in pairwise(inside):
-        part, its_error = mp.quad(lambda x: f((x,)) * _weight(x), [left, right], error=True, method="gauss-legendre")
-        value, error = value + part, error + abs(its_error)
-    return value, error
+        part, its_error = mp.quad(weighted, [left, right], error=True, method="gauss-legendre")
+        value, error, size = value + part, error + abs(its_error), size + abs(part)
+    return ball(value), error, size
