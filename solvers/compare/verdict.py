@@ -90,7 +90,7 @@ def limit_of(sizes: Sizes) -> Limit:
     dof = float(freedom.sum())
     if variance > 0:  # Welch-Satterthwaite, with the freedom of an average of an own and a common variance
         shared = 4.0 / (1.0 / freedom + 3.0 / freedom.sum())
-        dof = variance**2 / float(np.sum(parts**2 / shared))
+        dof = 1.0 / float(np.sum((parts / variance) ** 2 / shared))  # ratios: the square of a variance may underflow
     residual = abs(slope) * abs(float(solve[0] @ (units / largest) ** -(sizes.power + 0.5))) / math.sqrt(largest)
     residual = max(residual, _curvature(units, means, variances / counts, sizes.power, limit, variance))
     if sizes.excess:

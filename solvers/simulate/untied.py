@@ -90,8 +90,8 @@ def measure_untied(
     quarters), or both are below 1e-12 of the starting moment.  If that has not happened by ``max_burn_in`` the
     window is measured all the same and the seed is reported as not settled.
 
-    With r(t) the mean of |d(t+1)|^2 / |d(t)|^2 over ``tangents`` columns d, (S, N) each, which start with random
-    signs and are rescaled to equal length before each step, chi1 is the mean of r over the window (the growth of the
+    With r(t) the mean of |d(t+1)|^2 / |d(t)|^2 over ``tangents`` columns d, (S, N) each, which get random signs, one
+    for each unit, and equal lengths before each step, chi1 is the mean of r over the window (the growth of the
     mean square) and chi1_typical = exp(mean log r).  The second is lower by half the variance of r, which is of order
     1/N but many times its standard error in cells with gates (1.6 % at N = 300 in one that is critical).
 
@@ -223,6 +223,8 @@ class Replicas:
         overlap: float,
     ) -> None:
         rng = np.random.Generator(np.random.SFC64(sequence))
+        apart = np.random.SeedSequence(sequence.entropy, spawn_key=(*sequence.spawn_key, 0))
+        self._signs = np.random.Generator(np.random.SFC64(apart))
         self.network = Network(cell, settings, N, rng, revealed=True)
         shape = (len(cell.states), N)
         own, other = rng.standard_normal((2, *shape))
@@ -250,12 +252,21 @@ class Replicas:
         both = {name: np.stack([inputs[name] for inputs in drawn], axis=-1) for name in network.inputs}
         state_a, inputs_a = self.state[..., 0], drawn[0]
         step = network.evaluate(self.state, both)
-        self.tangent = network.jvp(state_a, self.tangent, inputs_a)
+        self.tangent = self._random_signs() * network.jvp(state_a, self.tangent, inputs_a)
         fields = {name: u[:, 0] for name, u in step.fields.items()}
         self.sites = dict(zip(network.states, state_a, strict=True)) | fields | network.biases | inputs_a
         self.state = step.new_state
         with np.errstate(all="ignore"):
             return self._state_moments() | self._field_moments(step) | self._rescale()
+
+    def _random_signs(self) -> Array:
+        """One sign for every unit and column, (N, tangents).
+
+        chi1 speaks of perturbations of random sign.  A column keeps a part of order 1/sqrt(N) along the state itself,
+        an amplitude perturbation, which may grow faster and would take over in the end; weights are redrawn each
+        step, so that drawing the signs anew changes nothing else.
+        """
+        return self._signs.choice((-1.0, 1.0), size=self.tangent.shape[1:])
 
     def _state_moments(self) -> dict[str, float]:
         moments = {}
