@@ -102,6 +102,20 @@ def test_a_wrong_factor_and_a_superfluous_term_are_named():
     assert found.evidence.missing == "the right side has a term too many: E[phi(b + u[U_x] + u[W_h])**2]"
 
 
+@pytest.mark.parametrize(
+    ("cell", "ansatz", "formula", "verdict"),
+    [
+        ("minimal-rnn", "untied", "m1 = chi1", PROVED),
+        ("vanilla", "static", "m1 = sigma_w**2*E[D[phi]**2]", PROVED),
+        ("vanilla", "static", "m1 = sigma_w**2*E[D[phi]]**2", DIFFERS),
+        ("rate", "static", "m1 = 1 + g**2*E[D[phi]**2]", PROVED),
+        ("lstm", "untied", "m1 = chi1", UNDECIDED),
+    ],
+)
+def test_the_mean_squared_singular_value(cell, ansatz, formula, verdict):
+    assert verify(load(cell), formula, ansatz=ansatz, explain=False).verdict == verdict
+
+
 # Names, and what is refused ------------------------------------------------------------------------------------------
 
 
@@ -110,7 +124,6 @@ def test_a_wrong_factor_and_a_superfluous_term_are_named():
     [
         ("chi1 = 1", "static", "belongs to the untied ansatz"),
         ("K[W_h,W_h] = 1", "untied", "belongs to the static ansatz"),
-        ("m1 = 1", "untied", "cannot be checked"),
         ("Q[h] = E[hh]", "static", "`hh` is not known"),
         ("Q[h] = h", "static", "varies from unit to unit"),
         ("Q[h] = D[phi]", "static", "outside an average"),

@@ -14,9 +14,10 @@ from difflib import get_close_matches
 import sympy as sp
 
 from derive.elementary import Fn
-from derive.errors import AnsatzError, ClosureError
+from derive.errors import AnsatzError, ClosureError, SizeError
 from derive.gaussian.average import Average, Law, average
 from derive.meanfield.closure import Closure
+from derive.stability.singular import singular_theory
 from derive.stability.spectrum import LAM, LAM_CONJ, strongly_connected, transfer_matrix
 from derive.theory import Theory
 from derive.verify.arithmetic import Arithmetic, conjugate
@@ -35,8 +36,8 @@ from derive.verify.formula import (
 RESERVED = ("E", "D", "K", "q", "Q", "q_total", "C_star", "lam", "chi1", "chi_star", "xi", "m1", "boundary", "pi")
 OF_UNTIED = ("chi1", "chi_star", "xi", "C_star")
 OF_STATIC = ("K", "lam", "boundary")
-NOT_YET = {"m1": "the first moment of the squared singular values is not derived yet"}
 CHI1, CHI_STAR = sp.Symbol("chi1", nonnegative=True), sp.Symbol("chi_star", nonnegative=True)
+M1 = sp.Symbol("m1", nonnegative=True)
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,7 @@ class _Reader:
         self.law = theory.law
         self.radii: dict[sp.Symbol, sp.Matrix] = {}
         self.replicas = False
+        self.moments: dict[sp.Symbol, sp.Expr] = {}  # equations of moments that m1 needs and the theory does not
         self.bound: dict[str, sp.Symbol] = {}
         self.constants: dict[sp.Symbol, sp.Expr] = {}  # averages inside averages: the same number for all units
         self.definitions = {item.name: item for item in self.site.definitions}
@@ -122,8 +124,6 @@ class _Reader:
         return self.error(f"`{name}` is not known here", span, f"There are {', '.join(known)}.{hint}")
 
     def of_ansatz(self, name: str, span: Span) -> None:
-        if name in NOT_YET:
-            raise self.error(f"`{name}` cannot be checked", span, NOT_YET[name] + ".")
         wrong = OF_UNTIED if self.theory.ansatz == "static" else OF_STATIC
         if name in wrong:
             other = "untied" if self.theory.ansatz == "static" else "static"
@@ -165,8 +165,9 @@ class _Reader:
             return self.site.parameters[name]
         if name == "pi":
             return sp.pi
-        self_named = (*OF_UNTIED, *OF_STATIC, *NOT_YET)
-        if name in self_named and name not in ("K", "C_star"):
+        if name == "m1":
+            return self.m1(span)
+        if name in (*OF_UNTIED, *OF_STATIC) and name not in ("K", "C_star"):
             self.of_ansatz(name, span)
             return {"lam": lambda: LAM, "chi1": self.chi1, "chi_star": self.chi_star, "xi": self.xi}[name]()
         return None
@@ -174,7 +175,7 @@ class _Reader:
     def outer_names(self) -> list[str]:
         quantities = ["q[..]", "q_total[..]", "Q[..]"]
         more = ["chi1", "chi_star", "xi", "C_star[..]"] if self.theory.ansatz == "untied" else ["K[..,..]", "lam"]
-        return [*self.site.parameters, "pi", *quantities, *more, "E[..]"]
+        return [*self.site.parameters, "pi", *quantities, *more, "m1", "E[..]"]
 
     def is_site_variable(self, name: str) -> bool:
         return name in self.site_symbols() or name in self.definitions
@@ -182,6 +183,17 @@ class _Reader:
     def site_symbols(self) -> dict[str, sp.Symbol]:
         own = {str(s): s for s in self.site.states}
         return own | {item.name: item.symbol for item in self.site.quenched}
+
+    def m1(self, span: Span) -> sp.Expr:
+        """The mean squared singular value of the one-step Jacobian."""
+        if self.theory.closure == "sampled":
+            return M1
+        try:
+            found = singular_theory(self.theory)
+        except (AnsatzError, SizeError) as reason:
+            raise self.error("`m1` is not defined here", span, f"{reason}.") from None
+        self.moments.update(found.moments.equations)
+        return found.in_averages(found.m1)
 
     def chi1(self) -> sp.Expr:
         return self.radius(CHI1, self.theory.perturbation)
@@ -283,7 +295,7 @@ class _Reader:
 
         Raises FormulaError where the moments do not close.
         """
-        found = dict(self.theory.system.equations) | self.constants
+        found = self.moments | dict(self.theory.system.equations) | self.constants
         if self.theory.ansatz == "untied" and self.theory.closure != "sampled":
             try:
                 self.closure.close()
