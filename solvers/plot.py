@@ -1,4 +1,4 @@
-"""Figures of a report.  The only module that imports Matplotlib; nothing is drawn on a screen."""
+"""Figures of a report.  Nothing is drawn on a screen."""
 
 from __future__ import annotations
 
@@ -11,17 +11,20 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
 from solvers.solve import is_stable
 from solvers.spectra import Spectra
 from solvers.spectrum import SpectrumResult
+from solvers.spectrum.density import Grid
 
 BLUE, VERMILION, GREEN, GREY, SKY = "#0072B2", "#D55E00", "#009E73", "#666666", "#56B4E9"
 """Okabe and Ito's colours, told apart with every kind of colour vision and in print; shapes differ as well."""
 
 STYLE: dict[Any, Any] = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 150}
 COLUMNS = 3
+EVEN = 5.0
 
 
 def spectrum_figure(path: Path, found: Spectra, eigenvalues: Sequence[np.ndarray | None]) -> None:
@@ -43,20 +46,63 @@ def spectrum_figure(path: Path, found: Spectra, eigenvalues: Sequence[np.ndarray
         width = min(columns + 1, 3)
         figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=width, frameon=False)
         figure.suptitle(f"{found.solved.theory.site.cell.name}: eigenvalues of the Jacobian")
-        _save(figure, path)
+        save(figure, path)
+
+
+def density_figure(path: Path, found: Spectra, eigenvalues: Sequence[np.ndarray | None]) -> None:
+    """One panel for each solution: the density in colour; over it its boundary, outliers, atoms, and the eigenvalues of a
+    network as open circles."""
+    count = len(found.spectra)
+    columns = min(count, COLUMNS)
+    rows = math.ceil(count / columns)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(5.8 * columns + 0.4, 5.2 * rows + 0.8), layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False).ravel()
+        for number, (panel, spectrum) in enumerate(zip(axes, found.spectra, strict=False)):
+            grid = found.densities[number].grid if number < len(found.densities) else None
+            points = eigenvalues[number] if number < len(eigenvalues) else None
+            if grid is not None and grid.rho.max(initial=0.0) > 0:
+                _density_layer(figure, panel, grid)
+            _spectrum_panel(panel, found, number, spectrum, points, over_density=grid is not None)
+        for panel in axes[count:]:
+            panel.set_visible(False)
+        handles: dict[str, Any] = {}
+        for panel in axes[:count]:
+            handles |= {text: handle for handle, text in zip(*panel.get_legend_handles_labels(), strict=True)}
+        width = min(columns + 1, 3)
+        figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=width, frameon=False)
+        figure.suptitle(f"{found.solved.theory.site.cell.name}: density of eigenvalues of the Jacobian")
+        save(figure, path)
+
+
+def _density_layer(figure: Figure, panel: Axes, grid: Grid) -> None:
+    """rho in colour, logarithmic where it varies much; zero is left white."""
+    positive = grid.rho[grid.rho > 0]
+    low, high = float(np.quantile(positive, 0.02)), float(positive.max())
+    scale = LogNorm(low, high) if low < high / EVEN else Normalize(0.0, high)
+    mesh = panel.pcolormesh(
+        grid.re, grid.im, np.ma.masked_less_equal(grid.rho, 0.0), norm=scale, cmap="cividis", shading="nearest",
+        zorder=0, rasterized=True,
+    )  # fmt: skip
+    figure.colorbar(mesh, ax=panel, label="density ρ (fraction of eigenvalues per unit area)", shrink=0.8)
 
 
 def _spectrum_panel(
-    panel: Axes, found: Spectra, number: int, spectrum: SpectrumResult, points: np.ndarray | None
-) -> None:
+    panel: Axes, found: Spectra, number: int, spectrum: SpectrumResult, points: np.ndarray | None,
+    *, over_density: bool = False,
+) -> None:  # fmt: skip
     theory = found.solved.theory
     extent = [*spectrum.boundary, np.array(spectrum.outliers, complex)]
     if points is not None and points.size:
         label = "eigenvalues of one network"
-        panel.plot(points.real, points.imag, ".", color=SKY, markersize=3.5, label=label, zorder=1)
+        look: dict[str, Any] = {"color": SKY}
+        if over_density:
+            look = {"color": "white", "markeredgecolor": "black", "markeredgewidth": 0.4}
+        panel.plot(points.real, points.imag, ".", markersize=3.5, label=label, zorder=1, **look)
         extent.append(points)
     for curve in spectrum.boundary:
-        panel.plot(curve.real, curve.imag, "-", color=BLUE, linewidth=1.8, label="boundary of the support", zorder=3)
+        colour = VERMILION if over_density else BLUE  # the density's own colours are blue to yellow
+        panel.plot(curve.real, curve.imag, "-", color=colour, linewidth=1.8, label="boundary of the support", zorder=3)
     if spectrum.filament is not None and math.isfinite(spectrum.filament[1]):
         panel.plot(spectrum.filament, (0, 0), "-", color=GREEN, linewidth=2.5, alpha=0.8, label="filament", zorder=2)
         extent.append(np.array(spectrum.filament, complex))
@@ -121,7 +167,7 @@ def check_figure(path: Path, title: str, rows: Sequence[Mapping[str, Any]]) -> N
         values.set_yticks(place, [row["quantity"] for row in shown])
         values.set_ylim(-0.7, len(shown) - 0.3)
         figure.suptitle(title, fontsize=11)
-        _save(figure, path)
+        save(figure, path)
 
 
 def _values_panel(panel: Axes, rows: Sequence[Mapping[str, Any]], place: np.ndarray) -> None:
@@ -156,6 +202,7 @@ def _scores_panel(panel: Axes, rows: Sequence[Mapping[str, Any]], place: np.ndar
     panel.tick_params(left=False)
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure; the format is that of the file's name."""
     FigureCanvasAgg(figure)
     figure.savefig(path, metadata={"Software": None})

@@ -14,23 +14,18 @@ import numpy as np
 
 from derive.cell.parameters import resolve
 from derive.cell.spec import Cell
-from derive.errors import GatefieldError
 from derive.pipeline import derive_theory
 from derive.theory import Theory
 from derive.write.latex import document
 from derive.write.text import derivation_text
 from solvers.budget import BudgetSpent, check_budget
+from solvers.clouds import eigenvalue_clouds
 from solvers.compare import Comparison, check
-from solvers.mean_field_draw import MeanFieldDraw
 from solvers.output import writable_folder, write_text
 from solvers.report_text import summary
-from solvers.simulate import Network, measure_static
 from solvers.solution import Solved, plain
 from solvers.solve import DEFAULT_TOL, solve
 from solvers.spectra import Spectra, spectra_of
-
-MOST_EIGENVALUES = 1200
-"""States times units of the network whose eigenvalues are drawn."""
 
 NO_FIGURES = "no figures, because Matplotlib is not installed: pip install 'gatefield[plots]'"
 Progress = Callable[[str], None]
@@ -143,18 +138,7 @@ class _Work:
     ) -> Sequence[np.ndarray | None]:
         """Eigenvalues of one network at each solution, the weights conditioned on it; None where that fails."""
         assert self.spectra is not None
-        settings = resolve(cell, parameters)
-        units = max(2, min(N, MOST_EIGENVALUES // len(cell.states)))
-        clouds: list[np.ndarray | None] = []
-        for solution in self.spectra.solved.solutions:
-            check_budget()
-            draw = MeanFieldDraw(self.spectra.solved.theory, solution.values)
-            try:
-                measured = measure_static(cell, settings, N=units, seeds=1, seed=seed, planted=_planter(draw))
-            except (GatefieldError, np.linalg.LinAlgError):
-                clouds.append(None)
-                continue
-            clouds.append(measured.samples[0].eigenvalues if measured.settled[0] else None)
+        clouds = eigenvalue_clouds(self.spectra.solved, resolve(cell, parameters), N, seed)
         if any(cloud is None for cloud in clouds):
             self.notes.append("no network was found at some of the solutions; their panels show the theory alone")
         return clouds
@@ -177,10 +161,6 @@ class _Work:
     def _write(self, name: str, text: str) -> None:
         write_text(self.folder / name, text)
         self.files.append(name)
-
-
-def _planter(draw: MeanFieldDraw) -> Callable[[Network], Mapping[str, np.ndarray]]:
-    return lambda network: draw(network.N, network.rng)
 
 
 def _label(row: Mapping[str, Any], several: bool) -> str:

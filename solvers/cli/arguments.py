@@ -61,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
         ("spectrum", "eigenvalues of the Jacobian at every static solution"),
     ):
         own = _changed(command(name, text))
-        _budget(_json(_tolerance(_parameters(own if name == "spectrum" else _ansatz(own)))))
+        _budget(_json(_tolerance(_parameters(_density(own) if name == "spectrum" else _ansatz(own)))))
     for name, text in (
         ("simulate", "measure finite networks"),
         ("check", "compare theory and finite networks"),
@@ -137,6 +137,16 @@ def _parameters(own: argparse.ArgumentParser) -> argparse.ArgumentParser:
         "-p", dest="parameters", metavar="NAME=VALUE", action="append", default=[],
         help="set a parameter: a number or arithmetic such as 1/3 or sqrt(2); may be repeated",
     )  # fmt: skip
+    return own
+
+
+def _density(own: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    own.add_argument("--density", action="store_true", help="also the density of eigenvalues on a grid")
+    own.add_argument(
+        "--count", metavar="REGION", action="append", default=[],
+        help="also the fraction of eigenvalues in a region: disk:RE,R  disk:RE,IM,R  annulus:RE,R1,R2  re>X",
+    )  # fmt: skip
+    own.add_argument("--plot", metavar="FILE", help="draw support, density and eigenvalues of one network")
     return own
 
 

@@ -3,26 +3,45 @@
 from __future__ import annotations
 
 import argparse
+from importlib.util import find_spec
+from pathlib import Path
 
 from derive.cell import resolve
+from derive.cell.parameters import Settings
+from derive.errors import GatefieldError
 from solvers.budget import BudgetSpent
 from solvers.cli.assignments import assignments
 from solvers.cli.chosen import chosen_cell
 from solvers.cli.objects import print_json, unfinished
 from solvers.cli.progress import Progress
-from solvers.spectra import spectra
+from solvers.clouds import MOST_EIGENVALUES, eigenvalue_clouds
+from solvers.output import writable_file
+from solvers.spectra import Spectra, spectra
+from solvers.spectrum.density import parse_region
 from solvers.tables.theory import spectra_text
+
+FORMATS = (".png", ".pdf", ".svg")
 
 
 def run(given: argparse.Namespace) -> int:
     """Print the spectrum at every static solution."""
     cell = chosen_cell(given)
     parameters = assignments(given.parameters)
-    resolve(cell, parameters)
+    settings = resolve(cell, parameters)
+    path = writable_figure(given.plot) if given.plot else None
+    for region in given.count:
+        parse_region(region)
     with Progress(f"spectrum of {cell.name}"):
         try:
-            result = spectra(cell, parameters, tol=given.tol)
+            result = spectra(
+                cell, parameters, tol=given.tol, density=given.density or path is not None, regions=given.count
+            )
+            if path is not None:
+                _draw(path, result, settings)
             found, converged = result.as_dict(), result.converged
+            if not given.density:
+                for record in found["solutions"]:
+                    record.pop("density", None)  # computed for the figure alone
         except BudgetSpent as spent:
             found, converged = unfinished(cell, given, spent, solutions=[]), False
     if given.json:
@@ -30,3 +49,21 @@ def run(given: argparse.Namespace) -> int:
     else:
         print(spectra_text(found), end="")
     return 0 if converged else 3
+
+
+def writable_figure(path: str) -> Path:
+    """The path of a figure, if one can be written there.
+
+    Raises GatefieldError where Matplotlib is missing or the path cannot be written.
+    """
+    if find_spec("matplotlib") is None:
+        raise GatefieldError("--plot needs Matplotlib, which is not installed: pip install 'gatefield[plots]'")
+    if Path(path).suffix.lower() not in FORMATS:
+        raise GatefieldError(f"--plot {path}: the name of a figure ends with {', '.join(FORMATS)}")
+    return writable_file(path)
+
+
+def _draw(path: Path, result: Spectra, settings: Settings) -> None:
+    from solvers.plot import density_figure  # optional dependency
+
+    density_figure(path, result, eigenvalue_clouds(result.solved, settings, MOST_EIGENVALUES, 0))

@@ -81,7 +81,15 @@ def spectrum_rows(record: Record) -> Rows:
     rows: Rows = [(f"Q[{name}]", short(value)) for name, value in record.get("Q", {}).items()]
     rows += list(_scalars(record, record["error"])) + list(_points(record, record["error"]))
     curves = [f"{len(curve)} points, real parts {_range(curve)}" for curve in record["boundary"]]
-    return rows + [("boundary", text) for text in curves or ["none"]]
+    rows += [("boundary", text) for text in curves or ["none"]]
+    for count in record.get("counts") or ():
+        text = compact(count["theory"], count["error"]) + " of all eigenvalues"
+        rows.append((f"in {count['region']}", "; ".join([text, *count.get("notes", ())])))
+    if density := record.get("density"):
+        most = max(value for row in density["rho"] for value in row)
+        size = f"{len(density['re'])} x {len(density['im'])} points, up to {compact(most, density['error'])}"
+        rows.append(("density", size + " (the values: --json)"))
+    return rows
 
 
 def _range(curve: Sequence[Sequence[float]]) -> str:

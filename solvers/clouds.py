@@ -1,0 +1,43 @@
+"""Eigenvalues of one finite network at each static solution, to be drawn under the theory's curves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from derive.cell.parameters import Settings
+from derive.errors import GatefieldError
+from solvers.budget import check_budget
+from solvers.mean_field_draw import MeanFieldDraw
+from solvers.simulate import Network, measure_static
+from solvers.solution import Solved
+
+MOST_EIGENVALUES = 1200
+"""States times units of the network whose eigenvalues are drawn."""
+
+
+def eigenvalue_clouds(solved: Solved, settings: Settings, N: int, seed: int) -> list[np.ndarray | None]:
+    """One array for each solution; None where a network does not get there.
+
+    The weights are conditioned on the solution; orthogonal ones cannot be, so that the dynamics must lead there.
+    N : units, fewer where the eigenvalues would be more than a figure can show.
+    """
+    cell = solved.theory.site.cell
+    gaussian = all(ensemble == "gaussian" for ensemble in settings.ensembles.values())
+    units = max(2, min(N, MOST_EIGENVALUES // len(cell.states)))
+    clouds: list[np.ndarray | None] = []
+    for solution in solved.solutions:
+        check_budget()
+        planter = _planter(MeanFieldDraw(solved.theory, solution.values)) if gaussian else None
+        try:
+            measured = measure_static(cell, settings, N=units, seeds=1, seed=seed, planted=planter)
+        except (GatefieldError, np.linalg.LinAlgError):
+            clouds.append(None)
+            continue
+        clouds.append(measured.samples[0].eigenvalues if measured.settled[0] else None)
+    return clouds
+
+
+def _planter(draw: MeanFieldDraw) -> Callable[[Network], Mapping[str, np.ndarray]]:
+    return lambda network: draw(network.N, network.rng)
