@@ -29,6 +29,9 @@ SYMPY_IN_SOLVERS = {
     "solvers.codegen.average_source",
     "solvers.codegen.emit",
     "solvers.codegen.lower",
+    "solvers.critical.criterion",
+    "solvers.critical.isometry",
+    "solvers.critical.problem",
     "solvers.equations",
     "solvers.export",
     "solvers.factor_pair",
@@ -121,7 +124,7 @@ def test_finite_networks_know_no_theory() -> None:
 
 
 def test_only_the_plots_import_matplotlib() -> None:
-    assert importers("matplotlib") == {"solvers.plot"}
+    assert importers("matplotlib") == {"solvers.plot", "solvers.plot_critical"}
 
 
 def test_only_the_bridge_imports_torch_and_nothing_imports_the_bridge() -> None:

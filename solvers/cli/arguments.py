@@ -62,6 +62,7 @@ def parser() -> argparse.ArgumentParser:
     ):
         own = _changed(command(name, text))
         _budget(_json(_tolerance(_parameters(_density(own) if name == "spectrum" else _ansatz(own)))))
+    _critical(_parameters(_changed(command("critical", "critical initialisations, and isometry on them"))))
     for name, text in (
         ("simulate", "measure finite networks"),
         ("check", "compare theory and finite networks"),
@@ -74,7 +75,7 @@ def parser() -> argparse.ArgumentParser:
     framework.add_argument("--hidden", metavar="H", type=_whole("--hidden", 1, 10**9), help="number of units")
     framework.add_argument("--input", metavar="I", type=_whole("--input", 1, 10**9), help="number of inputs")
     framework.add_argument(
-        "--option", metavar="NAME=VALUE", action="append", default=[], help="an option of the layer: --option bias=false"
+        "--option", metavar="NAME=VALUE", action="append", default=[], help="an option of the layer, as bias=false"
     )
     _budget(_json(_tolerance(_parameters(_ansatz(framework)))))
     verify = _ansatz(_changed(command("verify", "check a hand formula against the theory")))
@@ -138,6 +139,21 @@ def _parameters(own: argparse.ArgumentParser) -> argparse.ArgumentParser:
         help="set a parameter: a number or arithmetic such as 1/3 or sqrt(2); may be repeated",
     )  # fmt: skip
     return own
+
+
+def _critical(own: argparse.ArgumentParser) -> None:
+    own.add_argument("--free", metavar="NAME", required=True, help="the parameter to solve for")
+    own.add_argument("--and", dest="more", metavar="NAME", action="append", default=[],
+                     help="a second free parameter: critical curves instead of points")  # fmt: skip
+    own.add_argument("--range", metavar="LO:HI", action="append", default=[],
+                     help="where to search, for --free and then for --and (by default as the kind of parameter says); "
+                     "--range=-2:2 where it begins with a minus")  # fmt: skip
+    own.add_argument("--ansatz", choices=("untied", "static"), help="untied (chi1 = 1) unless given; static: --radius")
+    own.add_argument("--radius", action="store_true",
+                     help="static solutions whose support touches the unit circle (or the imaginary axis)")  # fmt: skip
+    own.add_argument("--plot", metavar="FILE", help="also draw the points or curves")
+    own.add_argument("--seed", type=_whole("--seed", 0, 2**63), default=0, help="of sampled closures (0)")
+    _budget(_json(_tolerance(own)))
 
 
 def _density(own: argparse.ArgumentParser) -> argparse.ArgumentParser:

@@ -9,12 +9,36 @@ import sympy as sp
 
 from derive.gaussian.average import Average
 from derive.theory import SpectralTheory, Theory
-from solvers.averages import Evaluator, Values
+from solvers.averages import CompiledAverage, Evaluator, Values
 from solvers.codegen.emit import broadcast_rows, compile_function
 from solvers.spectrum.lambda_average import LambdaAverage, Tables
 
 _tables: WeakKeyDictionary[Evaluator, Tables] = WeakKeyDictionary()
 """Conditional tables are dear; whoever shares an evaluator shares them."""
+
+_sources: WeakKeyDictionary[Evaluator, dict[sp.ImmutableMatrix, _Source]] = WeakKeyDictionary()
+"""Compiled matrices, which are the same at all values; shared in the same way."""
+
+
+class _Source:
+    """A matrix split into averages that depend on lam, averages that do not, and compiled arithmetic over them."""
+
+    def __init__(self, matrix: sp.Matrix, theory: Theory) -> None:
+        spectrum = _spectrum(theory)
+        lam, conj = spectrum.lam, spectrum.lam_conj
+        nodes = sorted(matrix.atoms(Average), key=sp.default_sort_key)
+        self.moving = [node for node in nodes if node.integrand.free_symbols & {lam, conj}]
+        self.fixed = [node for node in nodes if node not in self.moving]
+        self.whole = [
+            CompiledAverage((node.integrand,), theory.law, theory.implicit, extra=(lam, conj)) for node in self.moving
+        ]
+        names = {node: sp.Symbol(f"average[{k}]") for k, node in enumerate([*self.moving, *self.fixed])}
+        plain = [entry.xreplace(names) for entry in matrix]
+        self.parameters = sorted(
+            set().union(*(e.free_symbols for e in plain)) - {lam, conj, *names.values()}, key=str
+        )  # fmt: skip
+        ordered = [*(names[node] for node in self.fixed), *(names[node] for node in self.moving)]
+        self.function = compile_function([*self.parameters, *ordered, lam, conj], plain, theory.law.functions)
 
 
 class LambdaMatrix:
@@ -23,23 +47,21 @@ class LambdaMatrix:
     def __init__(self, matrix: sp.Matrix, theory: Theory, values: Values, evaluator: Evaluator, tol: float) -> None:
         spectrum = _spectrum(theory)
         self.shape = matrix.shape
-        lam, conj = spectrum.lam, spectrum.lam_conj
-        nodes = sorted(matrix.atoms(Average), key=sp.default_sort_key)
-        self._moving = [node for node in nodes if node.integrand.free_symbols & {lam, conj}]
+        known, key = _sources.setdefault(evaluator, {}), sp.ImmutableMatrix(matrix)
+        if key not in known:
+            known[key] = _Source(matrix, theory)
+        source = known[key]
         tables = _tables.setdefault(evaluator, {})
         self._averages = [
-            LambdaAverage(node.integrand, theory.law, theory.implicit, lam, conj, values, tables)
-            for node in self._moving
-        ]
-        fixed = {node: evaluator.average(node, values, tol) for node in nodes if node not in self._moving}
-        self.fixed_error = max((e.error / max(abs(e.value), 1e-300) for e in fixed.values() if e.value), default=0.0)
-        names = {node: sp.Symbol(f"average[{k}]") for k, node in enumerate([*self._moving, *fixed])}
-        plain = [entry.xreplace(names) for entry in matrix]
-        parameters = sorted(set().union(*(e.free_symbols for e in plain)) - {lam, conj, *names.values()}, key=str)
-        self._fixed = [values[p] for p in parameters]
-        self._known = [fixed[node].value for node in fixed]
-        arguments = [*parameters, *(names[node] for node in fixed), *(names[node] for node in self._moving), lam, conj]
-        self._function = compile_function(arguments, plain, theory.law.functions)
+            LambdaAverage(node.integrand, theory.law, theory.implicit, spectrum.lam, spectrum.lam_conj, values, tables,
+                          whole)
+            for node, whole in zip(source.moving, source.whole, strict=True)
+        ]  # fmt: skip
+        fixed = [evaluator.average(node, values, tol) for node in source.fixed]
+        self.fixed_error = max((e.error / max(abs(e.value), 1e-300) for e in fixed if e.value), default=0.0)
+        self._fixed = [values[p] for p in source.parameters]
+        self._known = [estimate.value for estimate in fixed]
+        self._function = source.function
 
     def __call__(self, lam: np.ndarray, rtol: float) -> tuple[np.ndarray, np.ndarray]:
         """Matrices (n, P, P) and, for each lam, the largest relative error of an average in it."""

@@ -64,10 +64,12 @@ class LambdaAverage:
         lam_conj: sp.Symbol,
         values: Values,
         tables: Tables | None = None,
+        whole: CompiledAverage | None = None,
     ) -> None:
-        """``tables`` keeps conditional tables for averages that differ only in how lambda enters."""
+        """``tables`` keeps conditional tables for averages that differ only in how lambda enters; ``whole`` : the
+        integrand, where it has been compiled already."""
         self.values = values
-        self.whole = CompiledAverage((integrand,), law, implicit, extra=(lam, lam_conj))
+        self.whole = whole or CompiledAverage((integrand,), law, implicit, extra=(lam, lam_conj))
         self.dimension = self.whole.geometry(values)[0].dimension
         self._direction: PoleDirection | None = None
         if self.dimension > 1:

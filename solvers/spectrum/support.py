@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import contourpy
 import numpy as np
@@ -34,10 +35,17 @@ class Support:
     eta: float
 
 
+class Gain(Protocol):
+    """What gives the radius of K."""
+
+    def log_radius(self, lam: np.ndarray, rtol: float) -> tuple[np.ndarray, np.ndarray]:
+        """ln of the spectral radius of K (n,), and its absolute error."""
+
+
 class Resolved:
     """ln radius of K at resolution eta."""
 
-    def __init__(self, gain: GainMatrix, eta: float) -> None:
+    def __init__(self, gain: Gain, eta: float) -> None:
         self.gain, self.eta = gain, eta
 
     def error(self, lam: complex) -> float:
