@@ -3,7 +3,6 @@ r"""Symbols and functions in LaTeX: ``\phi'(x)^2``, ``u'^2``, ``\tanh^2 x``, ``\
 from __future__ import annotations
 
 import re
-from abc import abstractmethod
 from fractions import Fraction
 
 from derive.cell.functions import BUILTIN_FUNCTIONS, OTHER_SPELLINGS
@@ -11,7 +10,6 @@ from derive.verify.formula import (
     Binary,
     Call,
     FormulaError,
-    Mean,
     Name,
     Node,
     Number,
@@ -20,7 +18,8 @@ from derive.verify.formula import (
     Span,
     walk,
 )
-from derive.verify.latex_cursor import FUNCTIONS, Cursor, Factor
+from derive.verify.latex_averages import EXPECTATION, Averages
+from derive.verify.latex_cursor import FUNCTIONS, Factor
 from derive.verify.latex_names import Meaning
 from derive.verify.latex_symbols import Key, Symbol, argument, bare, begins_symbol, command, normal, read_symbol
 from derive.verify.vocabulary import QUANTITIES
@@ -29,28 +28,11 @@ MAX_ORDER = 8
 _WORDS = {name: name for name in BUILTIN_FUNCTIONS} | OTHER_SPELLINGS | {"re": "re", "im": "im", "sech": "sech"}
 _NOT_DIFFERENTIATED = ("re", "im", "sech", "sqrt")
 _LETTERS = {"\\sigma ": "sigmoid", "\\Theta ": "step"}
-_EXPECTATION = ("E", r"\mathbb{E}")
 _STAR_RULE = r"A star marks the fixed point of q, Q and C, and conjugates \lambda."
 
 
-class Calls(Cursor):
+class Calls(Averages):
     """What a symbol or function becomes, with everything attached to it."""
-
-    @abstractmethod
-    def raised(self, base: Node, first: int, last: int, end: int, depth: int) -> Binary:
-        """A power whose exponent stands between two tokens."""
-
-    @abstractmethod
-    def exponent(self, first: int, last: int, depth: int) -> Node:
-        """The tokens from ``first`` to ``last`` as an exponent."""
-
-    @abstractmethod
-    def between(self, first: int, last: int, depth: int) -> Node:
-        """The expression that fills the tokens from ``first`` to ``last``."""
-
-    @abstractmethod
-    def scripts(self, node: Node, depth: int, kind: str = "") -> Factor:
-        """A power behind something that is no symbol."""
 
     # Symbols -------------------------------------------------------------------------------------------------------
 
@@ -100,7 +82,7 @@ class Calls(Cursor):
             return None
         if symbol.exact.base == r"\mathbb{E}" and symbol.sub is None and not symbol.sup and not symbol.primes:
             return self.open_expectation(symbol, depth)
-        if base in _EXPECTATION:
+        if base in EXPECTATION:
             rule = r"An average is over one site, \mathbb{E}[f] or \langle f\rangle, with nothing attached to the sign."
             raise self.error(f"`{self.source.shown(symbol.span)}` without [...]", symbol.span, rule)
         word = base.lower()
@@ -108,58 +90,9 @@ class Calls(Cursor):
             return self.letter_function(_WORDS[word], symbol, depth)
         return self.accented(symbol, depth)
 
-    def is_expectation(self, symbol: Symbol) -> bool:
-        """Whether a letter is the sign of an average."""
-        return symbol.plain.base in _EXPECTATION or self.vocabulary.notation.mean == Key(symbol.plain.base)
-
-    def averaged_square(self, symbol: Symbol, sub: tuple[int, int], depth: int) -> Factor:
-        r"""``C_{\phi}`` for E[phi^2], in a notation that writes averages of squares so."""
-        self.clear(symbol, self.vocabulary.candidates(symbol), "an average of a square")
-        self.averages += 1
-        inner = self.site_value(*sub, depth)
-        self.averages -= 1
-        state = isinstance(inner, Name) and inner.name in self.vocabulary.states
-        if not (state or self.vocabulary.notation.every):
-            rule = f"The states are {', '.join(self.vocabulary.states)}."
-            raise self.error(f"`{self.source.shown(symbol.head)}` of no state", symbol.span, rule)
-        self.at = symbol.end
-        square = Binary("**", inner, Number(Fraction(2), symbol.head), symbol.head)
-        return Factor(self.with_power(Mean(square, symbol.head), symbol, depth))
-
-    def site_value(self, first: int, last: int, depth: int) -> Node:
-        """A function of the site in a subscript; a function of the cell stands for its value at its own argument."""
-        lone = bare(Key(normal(self.source, first, last)), self.source.tokens[first].span, last)
-        if last == first + 1 and begins_symbol(self.source, first):
-            name = self.names.meaning(lone).name
-            if name in self.vocabulary.functions:
-                return Name(name, lone.span)
-        return self.between(first, last, depth)
-
-    def clear(self, symbol: Symbol, taken: tuple[str, ...], what: str) -> None:
-        """Refuse a symbol that is a name of the cell as well."""
-        if taken:
-            raise self.names.ambiguous(symbol, (*taken, what))
-
     def opens_behind(self, symbol: Symbol) -> bool:
         token = self.source.tokens[symbol.end]
         return token.kind == "open" and token.text in ("(", "[", r"\{")
-
-    def expectation(self, symbol: Symbol, depth: int) -> Factor:
-        r"""``\mathbb{E}[f]``."""
-        if symbol.sup or symbol.primes:
-            rule = r"A power stands behind the brackets: \mathbb{E}[f]^2."
-            raise self.error("something on the sign of an average", symbol.span, rule)
-        self.at = symbol.end
-        inner, _, closed = self.averaged(depth)
-        return self.scripts(Mean(inner, (symbol.span[0], closed.end)), depth)
-
-    def open_expectation(self, symbol: Symbol, depth: int) -> Factor:
-        r"""``\mathbb{E}\,h``: one factor, and nothing behind it."""
-        self.at = symbol.end
-        self.averages += 1
-        inner = self.operand(symbol.span, r"\mathbb{E}[...]", depth)
-        self.averages -= 1
-        return Factor(Mean(inner, (symbol.span[0], inner.span[1])), "loose")
 
     def exponential(self, symbol: Symbol, depth: int) -> Factor:
         assert symbol.power is not None
@@ -185,23 +118,6 @@ class Calls(Cursor):
         node = Call("conj", Name("lam", symbol.head), symbol.head)
         self.at = symbol.end
         return Factor(self.with_power(node, symbol, depth))
-
-    def overlined(self, symbol: Symbol, depth: int) -> Factor:
-        r"""``\overline{f}``: an average, where conjugation is not another reading."""
-        first, last, end = argument(self.source, self.at + 1, r"`\overline`")
-        if Key("\\lambda ") in self.keys(first, last) or self.holds_bound(first, last):
-            rule = r"An average is written \langle f\rangle; a bar conjugates \lambda alone."
-            raise self.error("an average or a conjugate?", symbol.span, rule)
-        self.averages += 1
-        inner = self.between(first, last, depth)
-        self.averages -= 1
-        self.at = symbol.end
-        node = Mean(inner, (symbol.span[0], self.source.tokens[end - 1].end))
-        return Factor(self.with_power(node, symbol, depth))
-
-    def with_power(self, node: Node, symbol: Symbol, depth: int) -> Node:
-        """The node to the power that the symbol has."""
-        return self.raised(node, *symbol.power, symbol.end, depth) if symbol.power else node
 
     # Names ---------------------------------------------------------------------------------------------------------
 
@@ -291,38 +207,6 @@ class Calls(Cursor):
             raise self.error(f"the derivative by `{shown}`?", symbol.span, rule)
         return True
 
-    # What stands between two tokens --------------------------------------------------------------------------------
-
-    def is_lone(self, first: int, last: int) -> bool:
-        """One symbol or number."""
-        if first < last and begins_symbol(self.source, first):
-            return read_symbol(self.source, first).end == last
-        return all(token.kind == "digit" or token.text == "." for token in self.source.tokens[first:last])
-
-    def is_sum(self, first: int, last: int) -> bool:
-        """Whether a + or - stands outside of inner brackets."""
-        at = first
-        while at < last:
-            token = self.source.tokens[at]
-            if token.kind == "sign" and token.text in ("+", "-"):
-                return True
-            at = self.source.partner.get(at, at) + 1
-        return False
-
-    def keys(self, first: int, last: int) -> set[Key]:
-        """All symbols, also in inner brackets and behind commands."""
-        found = set()
-        for at in range(first, last):
-            if self.source.tokens[at].kind in ("letter", "command") and begins_symbol(self.source, at):
-                found.add(read_symbol(self.source, at).plain)
-        return found
-
-    def holds(self, key: Key, first: int, last: int) -> bool:
-        return key in self.keys(first, last)
-
-    def holds_bound(self, first: int, last: int) -> bool:
-        return any(self.names.is_bound(key) for key in self.keys(first, last))
-
     # Functions -----------------------------------------------------------------------------------------------------
 
     def own_function(self, name: str, symbol: Symbol, depth: int) -> Factor:
@@ -341,7 +225,7 @@ class Calls(Cursor):
         if token.kind == "open" or not begins_symbol(self.source, self.at):
             return token.text == r"\langle" or command(token) == "int"
         symbol = read_symbol(self.source, self.at)
-        if symbol.plain.base in _EXPECTATION:
+        if self.is_expectation(symbol):
             return True
         return bool(set(self.names.meanings(symbol)[1]) & set(self.vocabulary.functions))
 

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 
 from derive.verify.formula import Binary, FormulaError, Node, Span
 from derive.verify.latex_names import Names
-from derive.verify.latex_symbols import GREEK, begins_symbol, command
+from derive.verify.latex_symbols import GREEK, Key, begins_symbol, command, read_symbol
 from derive.verify.latex_tokens import MAX_DEPTH, Source, Token, tokenize
 from derive.verify.vocabulary import Vocabulary
 
@@ -190,3 +190,35 @@ class Cursor(ABC):
     def _known(self, token: Token) -> bool:
         name = command(token)
         return name in FUNCTIONS or name in STRUCTURES or name in GREEK or token.text in PRODUCT_SIGNS
+
+    # What stands between two tokens --------------------------------------------------------------------------------
+
+    def is_lone(self, first: int, last: int) -> bool:
+        """One symbol or number."""
+        if first < last and begins_symbol(self.source, first):
+            return read_symbol(self.source, first).end == last
+        return all(token.kind == "digit" or token.text == "." for token in self.source.tokens[first:last])
+
+    def is_sum(self, first: int, last: int) -> bool:
+        """Whether a + or - stands outside of inner brackets."""
+        at = first
+        while at < last:
+            token = self.source.tokens[at]
+            if token.kind == "sign" and token.text in ("+", "-"):
+                return True
+            at = self.source.partner.get(at, at) + 1
+        return False
+
+    def keys(self, first: int, last: int) -> set[Key]:
+        """All symbols, also in inner brackets and behind commands."""
+        found = set()
+        for at in range(first, last):
+            if self.source.tokens[at].kind in ("letter", "command") and begins_symbol(self.source, at):
+                found.add(read_symbol(self.source, at).plain)
+        return found
+
+    def holds(self, key: Key, first: int, last: int) -> bool:
+        return key in self.keys(first, last)
+
+    def holds_bound(self, first: int, last: int) -> bool:
+        return any(self.names.is_bound(key) for key in self.keys(first, last))
