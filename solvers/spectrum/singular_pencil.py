@@ -97,18 +97,23 @@ class _Totals:
 
     def add(self, site: _Site, weights: npt.NDArray[np.float64]) -> None:
         """The sites of one chunk."""
-        self._weights = weights.astype(complex)  # a product of mixed types would not be given to BLAS
+        self._weights = weights
         X, Y, Z = site.X(), site.Y(), site.Z()
         for total, matrix in ((self.g1, X), (self.g2, Z)):
             for (k, m), value in matrix.entries.items():
-                total[:, k, m] += value @ self._weights
+                total[:, k, m] += self._sum(value)
         for i in range(self.pencil.states):
-            self.trace += site.G.entries[i, i] @ self._weights
-        self.angle += site.angle() @ weights
+            self.trace += self._sum(site.G.entries[i, i])
+        self.angle += self._sum(site.angle())
         P = len(self.pencil.pairs)
         for row, left, right in ((0, Y.T, Z), (P, X, Y)):
             self._slope(row, 0, left, left.T)
             self._slope(row, P, right, right.T)
+
+    def _sum(self, values: Any) -> Any:
+        """Weighted sum over sites of (m, n).  Not by BLAS, whose threads get in each other's way on such thin arrays."""
+        shape = (np.shape(values)[0] if np.ndim(values) == 2 else 1, self._weights.size)
+        return np.einsum("mn,n->m", np.broadcast_to(values, shape), self._weights)
 
     def _slope(self, row: int, column: int, left: SiteMatrix, right: SiteMatrix) -> None:
         """Entry (kl), (pq) of a block: E[left_kp right_ql]; the derivative of left M right by M."""
@@ -116,7 +121,7 @@ class _Totals:
             for j, (p, q) in enumerate(self.pencil.pairs):
                 first, second = left.entries.get((k, p)), right.entries.get((q, m))
                 if first is not None and second is not None:
-                    self.slopes[:, row + i, column + j] += (first * second) @ self._weights
+                    self.slopes[:, row + i, column + j] += self._sum(first * second)
 
     def averages(self) -> Averages:
         """The sums as averages."""
