@@ -70,11 +70,11 @@ def test_the_numbers_of_torch_at_512_units() -> None:
 
 def test_uniform_entries_and_two_biases_have_the_stated_moments() -> None:
     """What torch draws, drawn here: gains and stds of the data within five standard errors."""
-    H, I = 200, 50
+    H, inputs = 200, 50
     rng = np.random.default_rng(0)
-    numbers = parameters_of(framework("torch.nn.RNN"), H, I)
+    numbers = parameters_of(framework("torch.nn.RNN"), H, inputs)
     bound = H**-0.5
-    for parameter, columns in (("sigma_w", H), ("sigma_v", I)):
+    for parameter, columns in (("sigma_w", H), ("sigma_v", inputs)):
         entries = rng.uniform(-bound, bound, (H, columns))
         gain = math.sqrt(columns * np.mean(entries**2))
         assert gain == pytest.approx(numbers[parameter], rel=5 * math.sqrt(0.8 / (4 * entries.size)))

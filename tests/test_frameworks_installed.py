@@ -5,35 +5,33 @@ Each framework is skipped where it is not installed; ``.ci/frameworks`` installs
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Callable, Mapping
 
 import numpy as np
 import pytest
+from installed import installed
 
 from derive.frameworks import Framework, configured, default_cell, framework, frameworks, parameters_of
 
-pytest.importorskip("torch")
-loaded = pytest.importorskip("solvers.bridge.loaded")
+torch = installed("torch")
+loaded = importlib.import_module("solvers.bridge.loaded")
 
 Array = np.ndarray
 Step = Callable[[Mapping[str, Array], Array], dict[str, Array]]
-H, I = 96, 40
+H, INPUTS = 96, 40
 
 
-def test_which_versions(record_property: Callable[[str, object], None]) -> None:
-    import torch
-
-    record_property("torch", torch.__version__)
+def test_the_version_of_torch_is_the_one_that_the_table_speaks_of() -> None:
+    assert framework("torch.nn.GRU").source.startswith("torch 2.13.0")
     assert torch.__version__.split("+")[0] == "2.13.0"
 
 
 def torch_layer(name: str, options: Mapping[str, str], shift: float) -> tuple[dict[str, Array], Step]:
-    import torch
-
     keywords = {key: {"true": True, "false": False}.get(value, value) for key, value in options.items()}
     torch.manual_seed(3)
-    layer = getattr(torch.nn, name.rpartition(".")[2])(I, H, **keywords).double()
+    layer = getattr(torch.nn, name.rpartition(".")[2])(INPUTS, H, **keywords).double()
     with torch.no_grad():
         for key, parameter in layer.named_parameters():
             if "bias" in key:
@@ -53,11 +51,11 @@ def torch_layer(name: str, options: Mapping[str, str], shift: float) -> tuple[di
 
 def keras_layer(name: str, options: Mapping[str, str], shift: float) -> tuple[dict[str, Array], Step]:
     os.environ.setdefault("KERAS_BACKEND", "torch")
-    keras = pytest.importorskip("keras")
+    keras = installed("keras")
     keras.utils.set_random_seed(3)
     keywords = {key: {"true": True, "false": False}.get(value, value) for key, value in options.items()}
     layer = getattr(keras.layers, name.rpartition(".")[2] + "Cell")(H, dtype="float64", **keywords)
-    layer.build((1, I))
+    layer.build((1, INPUTS))
     rng = np.random.default_rng(0)
     for variable in layer.weights:
         if "bias" in variable.path:
@@ -65,41 +63,39 @@ def keras_layer(name: str, options: Mapping[str, str], shift: float) -> tuple[di
     arrays: dict[str, Array] = {}
     for variable in layer.weights:
         key, value = variable.path.split("/")[-1], np.asarray(keras.ops.convert_to_numpy(variable))
-        arrays |= {key: value} if not (key == "bias" and value.ndim == 2) else {"bias[0]": value[0], "bias[1]": value[1]}
+        pair = key == "bias" and value.ndim == 2
+        arrays |= {"bias[0]": value[0], "bias[1]": value[1]} if pair else {key: value}
 
     def step(states: Mapping[str, Array], x: Array) -> dict[str, Array]:
         order = ("h", "c")[: len(states)]
-        _, new = layer(keras.ops.convert_to_tensor(x[None]), [keras.ops.convert_to_tensor(states[k][None]) for k in order])
+        held = [keras.ops.convert_to_tensor(states[key][None]) for key in order]
+        _, new = layer(keras.ops.convert_to_tensor(x[None]), held)
         return {key: keras.ops.convert_to_numpy(value)[0] for key, value in zip(order, new, strict=True)}
 
     return arrays, step
 
 
 def linen_layer(name: str, options: Mapping[str, str], shift: float) -> tuple[dict[str, Array], Step]:
-    pytest.importorskip("flax")
-    import jax
-    from flax import linen
-
+    linen, jax = installed("flax.linen"), installed("jax")
     jax.config.update("jax_enable_x64", True)
     cell = getattr(linen, name.rpartition(".")[2])(features=H, param_dtype=np.float64)
-    carry = cell.initialize_carry(jax.random.key(0), (1, I))
-    tree = cell.init(jax.random.key(1), carry, np.zeros((1, I)))["params"]
+    carry = cell.initialize_carry(jax.random.key(0), (1, INPUTS))
+    tree = cell.init(jax.random.key(1), carry, np.zeros((1, INPUTS)))["params"]
     rng = np.random.default_rng(0)
-    new = {
-        part: {key: np.asarray(v) + (shift * rng.standard_normal(v.shape) if key == "bias" else 0) for key, v in own.items()}
-        for part, own in tree.items()
-    }
+
+    def moved(key: str, value: object) -> Array:
+        array = np.asarray(value)
+        return array + (shift * rng.standard_normal(array.shape) if key == "bias" else 0)
+
+    new = {part: {key: moved(key, value) for key, value in own.items()} for part, own in tree.items()}
     arrays = {f"{part}.{key}": value for part, own in new.items() for key, value in own.items()}
     return arrays, _flax_step(lambda carry, x: cell.apply({"params": new}, carry, x)[0])
 
 
 def nnx_layer(name: str, options: Mapping[str, str], shift: float) -> tuple[dict[str, Array], Step]:
-    pytest.importorskip("flax")
-    import jax
-    from flax import nnx
-
+    nnx, jax = installed("flax.nnx"), installed("jax")
     jax.config.update("jax_enable_x64", True)
-    cell = getattr(nnx, name.rpartition(".")[2])(I, H, param_dtype=np.float64, dtype=np.float64, rngs=nnx.Rngs(0))
+    cell = getattr(nnx, name.rpartition(".")[2])(INPUTS, H, param_dtype=np.float64, dtype=np.float64, rngs=nnx.Rngs(0))
     rng = np.random.default_rng(0)
     arrays: dict[str, Array] = {}
     for part, own in vars(cell).items():
@@ -136,9 +132,8 @@ def placed(chosen: Framework, arrays: Mapping[str, Array]) -> dict[str, Array]:
     """The matrices and biases of the cell, by the table."""
     found: dict[str, Array] = {}
     for tensor in chosen.tensors:
-        array = arrays[tensor.name.format(layer=0)]
-        for name, block in zip(tensor.holds, np.split(array, len(tensor.holds), axis=0 if chosen.blocks == "rows" else -1),
-                               strict=True):  # fmt: skip
+        array, axis = arrays[tensor.name.format(layer=0)], 0 if chosen.blocks == "rows" else -1
+        for name, block in zip(tensor.holds, np.split(array, len(tensor.holds), axis=axis), strict=True):
             own = block.T if chosen.blocks == "columns" else block
             found[name] = found[name] + own if name in found else own
     return found
@@ -164,7 +159,7 @@ def test_one_step_of_the_layer_is_one_step_of_the_cell(name: str, options: dict[
     chosen = configured(framework(name), options)
     cell = default_cell(chosen)
     rng = np.random.default_rng(7)
-    x, states = rng.standard_normal(I), {state: rng.standard_normal(H) for state in cell.states}
+    x, states = rng.standard_normal(INPUTS), {state: rng.standard_normal(H) for state in cell.states}
     network = loaded.loaded_network(cell, placed(chosen, arrays), x)
     ours = network.evaluate(np.stack([states[state] for state in cell.states])).new_state
     theirs = step(states, x)
@@ -180,7 +175,7 @@ def test_the_weights_have_the_stated_gains_and_biases(name: str, options: dict[s
     cell = default_cell(chosen)
     found = placed(chosen, arrays)
     measured = loaded.measure(cell, found)
-    stated = loaded.resolve(cell, parameters_of(chosen, H, I))
+    stated = loaded.resolve(cell, parameters_of(chosen, H, INPUTS))
     for weight, gain in stated.gains.items():
         law = chosen.entries[weight]
         if law == "orthogonal":

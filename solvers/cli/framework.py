@@ -57,7 +57,7 @@ def _options(pairs: Sequence[str]) -> dict[str, str]:
     for pair in pairs:
         name, sign, value = (part.strip() for part in pair.partition("="))
         if not sign or not name or not value:
-            raise ParameterError(f"--option {pair[:80]}: this is not NAME=VALUE; write, for example, --option bias=false")
+            raise ParameterError(f"--option {pair[:80]}: this is not NAME=VALUE; write, for example, bias=false")
         if name in found:
             raise ParameterError(f"--option {name} is given twice; every option is set once")
         found[name] = value

@@ -1,0 +1,71 @@
+"""Critical and isometric initialisations of a layer: parameters found by `solvers.critical`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Literal
+
+from derive.cell.spec import Cell
+from derive.errors import ConvergenceError
+from derive.frameworks import parameters_of
+from solvers.bridge.layer import BridgeError, Layer
+from solvers.critical import Critical, CriticalPoint, critical
+
+Name = Literal["critical", "isometric"]
+
+
+def found_parameters(
+    layer: Layer,
+    scheme: Name,
+    free: str | Sequence[str],
+    parameters: Mapping[str, float],
+    orthogonal: Iterable[str],
+    ranges: Mapping[str, tuple[float, float]] | None = None,
+) -> dict[str, float]:
+    """The parameters given, with the free ones where chi1 = 1.
+
+    "critical" takes the only attracting point; "isometric" the one, of several or of the curve of two free
+    parameters, at which squared singular values spread least.  What is neither given nor free is the default
+    initialiser's.
+
+    Raises
+    ------
+    BridgeError : no critical point in the range, or several where one is wanted.
+    ConvergenceError : the search did not converge.
+    ParameterError, AnsatzError : as `solvers.critical`.
+    """
+    names = (free,) if isinstance(free, str) else tuple(free)
+    standard = parameters_of(layer.initialiser, layer.hidden, layer.inputs) | dict(parameters)
+    given = {name: value for name, value in standard.items() if name not in names or name in parameters}
+    found = critical(_with_ensembles(layer.cell, frozenset(orthogonal)), names, given, ranges=ranges)
+    points = [point for point in found.points if point.converged and point.attracting]
+    if not points:
+        raise _nothing(found, names)
+    chosen = _only(points, names) if scheme == "critical" else min(points, key=lambda p: p["isometry_variance"])
+    return dict(parameters) | {name: float(chosen.free[name]) for name in names}
+
+
+def _with_ensembles(cell: Cell, orthogonal: frozenset[str]) -> Cell:
+    weights = {name: replace(w, ensemble="haar") if name in orthogonal else w for name, w in cell.weights.items()}
+    return replace(cell, weights=weights)
+
+
+def _only(points: Sequence[CriticalPoint], names: tuple[str, ...]) -> CriticalPoint:
+    if len(points) == 1:
+        return points[0]
+    shown = "; ".join(", ".join(f"{name} = {point.free[name]:.6g}" for name in names) for point in points[:5])
+    raise BridgeError(
+        f"there are {len(points)} critical initialisations ({shown}{' ...' if len(points) > 5 else ''}); "
+        'take "isometric" for the one nearest to isometry, narrow ranges={...}, or give the parameters themselves'
+    )
+
+
+def _nothing(found: Critical, names: tuple[str, ...]) -> BridgeError | ConvergenceError:
+    searched = ", ".join(f"{name} from {low:g} to {high:g}" for name, (low, high) in found.ranges.items())
+    if not found.converged:
+        return ConvergenceError(f"the search for chi1 = 1 ({searched}) did not converge: {'; '.join(found.notes)}")
+    return BridgeError(
+        f"no attracting solution has chi1 = 1 for {searched}; widen ranges={{...}}, change the fixed parameters, "
+        f"or free another than {' and '.join(names)}"
+    )
