@@ -196,6 +196,8 @@ def _relu_step(theory: Theory, closed: _Closed) -> Step | None:
     if zeros is None:
         return None
     other = _derived(_replaced(theory.site, table, zeros), theory.ansatz)
+    if set(other.system.equations) - set(theory.system.equations):
+        return None  # moments that vanished by symmetry: with ReLU the theory is larger
     known = set(closed.values)
     longest = max(MAX_WITH_GATES, *(sp.count_ops(right) for _, right in before))
     overlaps = theory.replicas.system.equations if theory.replicas is not None else {}
