@@ -104,6 +104,9 @@ def spectral_radius_of(matrix: sp.Matrix, evaluator: Evaluator, values: Values, 
     if not np.all(np.isfinite(numbers)):
         return Estimate(float("nan"), float("inf"))
     eigenvalues, right = np.linalg.eig(numbers)
-    condition = min(np.linalg.cond(right), 1e6) if numbers.size > 1 else 1.0
-    error = condition * sum(e.error for e in entries)
-    return Estimate(float(np.max(np.abs(eigenvalues))), float(error))
+    leading = int(np.argmax(np.abs(eigenvalues)))
+    others, left = np.linalg.eig(numbers.T)
+    x, y = np.abs(right[:, leading]), left[:, int(np.argmin(np.abs(others - eigenvalues[leading])))]
+    overlap = max(abs(complex(y @ right[:, leading])), 1e-6)  # first-order change of one eigenvalue: y dM x / (y x)
+    spread = np.array([e.error for e in entries]).reshape(matrix.shape)
+    return Estimate(float(np.abs(eigenvalues[leading])), float(np.abs(y) @ spread @ x / overlap))

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from derive.errors import GatefieldError
-from solvers.averages import Estimate
+from solvers.averages import Estimate, Values
 from solvers.budget import BudgetSpent
 from solvers.critical.criterion import Criterion, Edge, linearised_at
-from solvers.critical.isometry import Isometry
 from solvers.critical.problem import Array, Branch
 from solvers.critical.result import CriticalPoint
 from solvers.equations import Completed
@@ -79,10 +78,19 @@ def _slopes(function: Valued, y: Array, scale: Array) -> Array:
     return np.array(columns).T.reshape(-1, len(y))
 
 
+class Spread(Protocol):
+    """What knows the isometry variance; ``reason``: why it does not."""
+
+    reason: str
+
+    def variance(self, values: Values, rtol: float) -> Estimate:
+        """At the values of parameters and unknowns."""
+
+
 class Finisher:
     """Makes `CriticalPoint` records on branches of one space."""
 
-    def __init__(self, criterion: Criterion, isometry: Isometry, names: tuple[str, ...], tol: float) -> None:
+    def __init__(self, criterion: Criterion, isometry: Spread, names: tuple[str, ...], tol: float) -> None:
         self.criterion, self.isometry, self.names, self.tol = criterion, isometry, names, tol
         self.rtol = min(max(0.1 * tol, FINE), 1e-7)
 
@@ -115,7 +123,7 @@ class Finisher:
         of_parameters = settled.errors[n:] / np.maximum(np.abs(y[n:]), 0.1)
         share = max(2 * float(np.max([*of_moments, *of_parameters])), branch.share(done))
         fixed = FixedPoint(done.values, {s: share * abs(done.values[s]) for s in done.values}, 0.0, np.nan)
-        numbers, errors = moments_at(space.theory, space.evaluator, fixed, self.rtol)
+        numbers, errors = self._moments(branch, fixed)
         decides, verdict, notes = None, self._verdict(settled, y), list[str]()
         if isinstance(self.criterion, Edge):
             spectrum = spectrum_of(space.theory, at, space.evaluator, self.rtol, curves=False, isolated=not branch.zero)
@@ -133,6 +141,14 @@ class Finisher:
             _ordered(numbers), _ordered(errors), "zero" if branch.zero else "active",
             branch.attracting(y, settled.slopes[:n]), number, verdict, decides, tuple(notes),
         )  # fmt: skip
+
+    def _moments(self, branch: Branch, fixed: FixedPoint) -> tuple[dict[str, Any], dict[str, Any]]:
+        space, site = branch.space, branch.space.theory.site
+        if space.theory.closure != "sampled":
+            return moments_at(space.theory, space.evaluator, fixed, self.rtol)
+        nothing = {"q": dict.fromkeys((item.name for item in site.fields), 0.0),
+                   "Q": dict.fromkeys(map(str, site.states), 0.0)}  # fmt: skip
+        return dict(nothing), dict(nothing)
 
     def _isometry(self, branch: Branch, at: Any, notes: list[str]) -> Estimate:
         try:

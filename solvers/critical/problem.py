@@ -68,7 +68,7 @@ class Branch:
     @property
     def zero(self) -> bool:
         """Whether this is the zero state: unknowns there are, and all of them vanish."""
-        return not self.active and bool(self.space.equations.feedback)
+        return not self.active and (bool(self.space.equations.feedback) or self.space.theory.closure == "sampled")
 
     @property
     def signed(self) -> Array:
@@ -116,13 +116,13 @@ class Branch:
 
     def attracting(self, y: Array, slopes: Array) -> bool:
         """Whether the iterated map of the moments is drawn to this solution."""
-        if self.zero:
-            x, free = self.split(y)
-            own = derivative(self.space.equations.at(self.space.parameters(free)), x, AT_ZERO_RTOL)
-        elif not self.active:
+        if self.active:
+            own = self.map_slopes(y, slopes)
+        elif not self.space.equations.feedback:
             return True
         else:
-            own = self.map_slopes(y, slopes)
+            x, free = self.split(y)
+            own = derivative(self.space.equations.at(self.space.parameters(free)), x, AT_ZERO_RTOL)
         return bool(np.all(np.isfinite(own)) and np.max(np.abs(np.linalg.eigvals(own))) < 1.0)
 
     def share(self, done: Completed) -> float:

@@ -10,16 +10,14 @@ from derive.cell.spec import Cell
 from derive.errors import AnsatzError
 from derive.pipeline import derive_theory
 from derive.theory import Theory
-from solvers.critical.branches import Follower
 from solvers.critical.closed_form import closed_forms
 from solvers.critical.criterion import Criterion, Edge, Growth
-from solvers.critical.curves import Tracer, finish_curves
 from solvers.critical.isometry import Isometry
-from solvers.critical.points import search_points
-from solvers.critical.polish import Finisher
 from solvers.critical.problem import Space
 from solvers.critical.ranges import Range, check_corners, free_names, search_range
 from solvers.critical.result import Critical
+from solvers.critical.sampled_search import sampled_search
+from solvers.critical.work import Work, one_parameter, two_parameters
 from solvers.solve import DEFAULT_TOL, refuse_haar
 
 
@@ -54,7 +52,11 @@ def critical(
     theory = cell if isinstance(cell, Theory) else derive_theory(plain, _ansatz(ansatz, radius))
     refuse_haar(theory)
     space = Space.of(theory, resolve(plain, middle), names)
-    found = _one(space, names, ends, tol) if len(names) == 1 else _two(space, names, ends, tol)
+    if theory.closure == "sampled" and theory.ansatz == "untied":
+        found = sampled_search(space, names, ends, tol, seed)
+    else:
+        work = Work(space, names, ends, tol, _criterion(theory), Isometry(theory, space.evaluator))
+        found = one_parameter(work) if len(names) == 1 else two_parameters(work)
     zero = "zero" in {*(branch.state for branch in found.branches), *(curve.state for curve in found.curves)}
     return replace(found, closed_form=closed_forms(space, names, zero=zero))
 
@@ -70,35 +72,3 @@ def _ansatz(ansatz: str | None, radius: bool) -> str:
 
 def _criterion(theory: Theory) -> Criterion:
     return Growth() if theory.ansatz == "untied" else Edge(theory)
-
-
-def _one(space: Space, names: tuple[str, ...], ends: Mapping[str, Range], tol: float) -> Critical:
-    criterion = _criterion(space.theory)
-    finisher = Finisher(criterion, Isometry(space.theory, space.evaluator), names, tol)
-    found = search_points(Follower(space, criterion, ends[names[0]]), finisher)
-    return Critical(
-        space.theory, _parameters(space), dict(ends), criterion.name, found.points, found.branches, found.turns,
-        notes=(*space.theory.notes, *found.notes), complete=found.complete,
-    )  # fmt: skip
-
-
-def _two(space: Space, names: tuple[str, ...], ends: Mapping[str, Range], tol: float) -> Critical:
-    theory, criterion = space.theory, _criterion(space.theory)
-    finisher = Finisher(criterion, Isometry(theory, space.evaluator), names, tol)
-    box = (ends[names[0]], ends[names[1]])
-    defaults = [theory.site.cell.parameters[name] for name in names]
-    held = tuple(low if value is None else value for value, (low, _) in zip(defaults, box, strict=True))
-
-    def make_space(k: int, value: float) -> Space:
-        return replace(space, free=(space.free[1 - k],), fixed={**space.fixed, space.free[k]: value})
-
-    tracer = Tracer(space, criterion, box, (held[0], held[1]), make_space)
-    found = finish_curves(tracer, finisher, names)
-    return Critical(
-        theory, _parameters(space), dict(ends), criterion.name, found.points, curves=found.pieces,
-        notes=(*theory.notes, *found.notes), complete=found.complete, best_note=found.best_note,
-    )  # fmt: skip
-
-
-def _parameters(space: Space) -> dict[str, float]:
-    return {name: space.fixed[symbol] for name, symbol in space.theory.site.parameters.items()}
