@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from derive.cell.arithmetic import names_in
+from derive.cell.expression import Product, walk
 from derive.cell.parameters import Settings, resolve
 from derive.cell.spec import Cell
 from derive.errors import ParameterError
@@ -16,6 +17,10 @@ from solvers.solve import DEFAULT_TOL, solve
 
 FEW_INPUTS = 30
 """Below this many inputs the sum over them is far enough from Gaussian to be said."""
+
+EXCESS_KURTOSIS = {"uniform": -1.2, "truncated-normal": -0.634}
+"""Of entries; a sum over I inputs x has this times sum x^4/(sum x^2)^2, which is 3/I for Gaussian x.  The normal law is
+cut at two standard deviations."""
 
 
 @dataclass(frozen=True)
@@ -115,10 +120,13 @@ def _about_inputs(chosen: Framework, cell: Cell, inputs: int | None, shown: bool
         return [f"inputs are 0: -p {variance}=... is the mean square of their components"]
     if inputs >= FEW_INPUTS:
         return []
+    drives = [node.weight for equation in cell.equations for node in walk(equation.right)
+              if isinstance(node, Product) and names_in(node.operand) & set(cell.inputs)]  # fmt: skip
+    law = chosen.entries[drives[0]]
     return [
-        f"with {inputs} inputs their products with U are Gaussian only roughly (uniform entries and Gaussian inputs: "
-        f"excess kurtosis {-3.6 / inputs:.2g}), and their variance differs from sequence to sequence with the mean "
-        f"square of the inputs, relatively by {(2 / inputs) ** 0.5:.2g}"
+        f"with {inputs} inputs, {', '.join(drives)} times them are Gaussian only roughly ({law} entries and Gaussian "
+        f"inputs: excess kurtosis {3 * EXCESS_KURTOSIS[law] / inputs:.2g}), and their variance differs from sequence to "
+        f"sequence with the mean square of the inputs, relatively by {(2 / inputs) ** 0.5:.2g}"
     ]
 
 
