@@ -125,8 +125,8 @@ def _about_inputs(chosen: Framework, cell: Cell, inputs: int | None, shown: bool
     law = chosen.entries[drives[0]]
     return [
         f"with {inputs} inputs, {', '.join(drives)} times them are Gaussian only roughly ({law} entries and Gaussian "
-        f"inputs: excess kurtosis {3 * EXCESS_KURTOSIS[law] / inputs:.2g}), and their variance differs from sequence to "
-        f"sequence with the mean square of the inputs, relatively by {(2 / inputs) ** 0.5:.2g}"
+        f"inputs: excess kurtosis {3 * EXCESS_KURTOSIS[law] / inputs:.2g}), and their variance differs from one "
+        f"sequence to another with the mean square of the inputs, relatively by {(2 / inputs) ** 0.5:.2g}"
     ]
 
 
