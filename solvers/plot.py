@@ -50,7 +50,7 @@ def spectrum_figure(path: Path, found: Spectra, eigenvalues: Sequence[np.ndarray
 
 
 def density_figure(path: Path, found: Spectra, eigenvalues: Sequence[np.ndarray | None]) -> None:
-    """One panel for each solution: the density in colour; over it its boundary, outliers, atoms, and the eigenvalues of a
+    """One panel for each solution: the density in colour; over it boundary, outliers, atoms, and the eigenvalues of a
     network as open circles."""
     count = len(found.spectra)
     columns = min(count, COLUMNS)

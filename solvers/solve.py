@@ -73,7 +73,6 @@ def refuse_haar(theory: Theory) -> None:
 
 
 def _deterministic(theory: Theory, settings: Settings, tol: float) -> Solved:
-    refuse_haar(theory)
     evaluator = Evaluator(theory.law, theory.implicit)
     equations = Equations(theory.system, theory.law, evaluator, parameter_values(theory, settings))
     notes: list[str] = list(theory.notes)

@@ -60,8 +60,8 @@ def spectrum_of(
     gain = GainMatrix(theory, values, evaluator, min(tol, 1e-10))
     support = find_support(gain, sites.sample, eta=eta, curves=curves)
     check_budget()
-    outliers = Outliers((), ())
-    if isolated:
+    outliers, orthogonal = Outliers((), ()), _orthogonal(theory)
+    if isolated and not orthogonal:
         outliers = find_outliers(
             OutlierMap(theory, values, evaluator, min(tol, 1e-10)), Resolved(gain, support.eta), support,
             sites.range or (0.0, 0.0),
@@ -78,7 +78,21 @@ def spectrum_of(
         sites.atoms,
         support.eta,
         verdict=_verdict(support),
+        notes=(ORTHOGONAL.format(", ".join(orthogonal)),) if orthogonal else (),
     )
+
+
+ORTHOGONAL = (
+    "{} is orthogonal: outliers are not computed, and the support may have holes inside the boundary, where the density"
+    " is zero"
+)
+
+
+def _orthogonal(theory: Theory) -> tuple[str, ...]:
+    """Orthogonal matrices that act on a state."""
+    site = theory.site
+    fed = {site.fields[k].weight for k in range(len(site.fields)) if k not in site.input_fields}
+    return tuple(w.name for w in site.cell.weights.values() if w.ensemble == "haar" and w.name in fed)
 
 
 def _filament(sites: SiteSpectrum, support: Support) -> tuple[float, float] | None:

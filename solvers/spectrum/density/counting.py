@@ -21,6 +21,7 @@ TOLERANCE = 1e-5
 """Absolute error of a fraction that the quadrature aims at."""
 
 NARROWEST = 1e-6
+MOST_PANELS = 4000
 GRADING = (0.0, 1e-4, 1e-3, 1e-2, 0.1)
 
 _KRONROD = np.array([
@@ -94,7 +95,7 @@ def _along(integrand: Integrand, curve: Curve, tolerance: float) -> tuple[float,
         value, own, residual = _panels(integrand, curve, left, right)
         worst = max(worst, residual)
         width = right - left
-        fine = (own <= tolerance * np.maximum(width, 0.02)) | (width < NARROWEST)
+        fine = (own <= tolerance * np.maximum(width, 0.02)) | (width < NARROWEST) | (left.size > MOST_PANELS)
         total, error = total + float(value[fine].sum()), error + float(own[fine].sum())
         left, right = left[~fine], right[~fine]
         middle = 0.5 * (left + right)

@@ -9,6 +9,10 @@ import numpy as np
 from solvers.spectrum.density.potential import Array
 
 
+INFINITE = 23.0
+"""ln(P Q / sigma^2) that stands for infinity: what is left out is e^-23 = 1e-10 of the mass."""
+
+
 class Coupling:
     """C summed over fields that have a matrix each, P = e^s, Q = e^t, theta = (s, t) of shape (m, 2K)."""
 
@@ -30,6 +34,26 @@ class Coupling:
             for column in (index, index + K):
                 hessian[:, row, column] = second
         return value, np.concatenate([first, first], axis=1), hessian
+
+    def equations(self, taken: Array, slope: Array, theta: Array) -> tuple[Array, Array]:
+        """What vanishes at the solution (m, 2K), and its Jacobian (m, 2K, 2K).
+
+        taken : (m, 2K) the derivative of E log F, n = qY for s and pR for t; slope : (m, 2K, 2K) its derivative.
+        Gaussian n = x, Haar n / (1 - n) = x, both as logarithms: neither P Q -> 0 nor, for Haar weights, P Q -> oo
+        then passes for a solution.  In a hole P Q -> oo is what happens: from `INFINITE` on it counts as reached.
+        """
+        K = self.variances.size
+        haar = np.concatenate([self._haar, self._haar])
+        log_x = theta[:, :K] + theta[:, K:] - np.log(self.variances)
+        log_x = np.concatenate([log_x, log_x], axis=1)
+        with np.errstate(all="ignore"):
+            left = np.where(haar, np.maximum(1.0 - taken, 1e-15), 1.0)
+            equations = np.log(taken / left) - log_x
+            jacobian = slope / (taken * left)[:, :, None]
+        index = np.arange(2 * K)
+        jacobian[:, index, index] -= 1.0
+        jacobian[:, index, (index + K) % (2 * K)] -= 1.0
+        return np.where(haar & (log_x >= INFINITE) & (equations > 0), 0.0, equations), jacobian
 
     def iterated(self, share: Array, theta: Array) -> Array:
         """New (s, t) from E[T M P T^dagger]_kk Q_k and E[T^dagger Q T M]_kk P_k, the ``share`` (m, 2K) of each field.

@@ -12,13 +12,13 @@ from solvers.averages import Values
 from solvers.measure import SiteMeasure, StaticSites, mixture
 from solvers.result import CONVERGED
 from solvers.spectrum.density.counting import Fraction, fraction_in, mass_on
-from solvers.spectrum.density.of_measure import MeasureDensity, Points
+from solvers.spectrum.density.of_measure import MeasureDensity, Points, dense
 from solvers.spectrum.density.potential import Array, ComplexArray
 from solvers.spectrum.density.regions import Disk, HalfPlane, Region, arc, line
 from solvers.spectrum.support import ETA
 
 SCRAMBLES = 4
-LOG2_NODES = 12
+LOG2_NODES, LOG2_DENSE_NODES = 12, 10
 STUDENT = 3.2
 """The 95 % point of Student's t with three degrees of freedom."""
 
@@ -145,8 +145,10 @@ def random_L(measure: SiteMeasure) -> bool:
     return bool(np.ptp(measure.L, axis=0).max(initial=0.0) > 1e-9)
 
 
-def static_density(theory: Theory, values: Values, *, log2_nodes: int = LOG2_NODES) -> Density:
+def static_density(theory: Theory, values: Values, *, log2_nodes: int | None = None) -> Density:
     """The density at one static solution (`Solution.linearised_at`).
+
+    log2_nodes : how many nodes where they are Sobol points; by default fewer where fields share matrices.
 
     A product rule where L is the same at every unit and one or two directions suffice, judged by a coarser
     one; otherwise several scrambled nets, together the nodes and singly the error.
@@ -156,6 +158,8 @@ def static_density(theory: Theory, values: Values, *, log2_nodes: int = LOG2_NOD
     AnsatzError : a site derivative holds a delta function.
     """
     sites = StaticSites(theory, values)
+    if log2_nodes is None:
+        log2_nodes = LOG2_DENSE_NODES if dense(sites.measure(sites.rule(log2_nodes=4, fitted=False))) else LOG2_NODES
     rule = sites.rule(log2_nodes=log2_nodes)
     whole = sites.measure(rule)
     if sites.dimension == 0:

@@ -9,7 +9,6 @@ of B, F = B f(lam, s, t), and everything for many lam at once is a product of B 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from derive.stability.minors import Minor
 from solvers.measure import SiteMeasure
@@ -19,7 +18,6 @@ from solvers.spectrum.density.potential import Array, ComplexArray, Slopes
 
 LONGEST_STEP = 2.0
 LOWEST, HIGHEST = -80.0, 80.0
-FAINTEST = -60.0
 
 
 class MinorPotential:
@@ -90,11 +88,9 @@ class MinorPotential:
         second = -scaled @ scaled.transpose(0, 2, 1)
         means = (share @ terms.columns)[:, terms.column]  # (m, terms)
         curved, mixed_in, laplacian = terms.second(means, factors, lam)
-        C, C1, C2 = self._coupling.logarithmic(theta)
+        C, _, C2 = self._coupling.logarithmic(theta)
         taken = second[:, :p, :p] + curved
-        with np.errstate(all="ignore"):
-            equations = np.log(first[:, :p] / C1)
-            jacobian = taken / first[:, :p, None] - C2 / C1[:, :, None]
+        equations, jacobian = self._coupling.equations(first[:, :p], taken, theta)
         G = 0.5 * (first[:, p] - 1j * first[:, p + 1])
         mixed = 0.5 * (second[:, :p, p] - 1j * second[:, :p, p + 1]) + mixed_in
         curvature = laplacian + 0.25 * (second[:, p, p] + second[:, p + 1, p + 1])
@@ -117,11 +113,6 @@ class MinorPotential:
     def gauge(self, theta: Array) -> Array:
         direction = np.concatenate([np.ones(self.fields), -np.ones(self.fields)]) / np.sqrt(self.parameters)
         return np.broadcast_to(direction, theta.shape)
-
-    def vanished(self, theta: Array) -> npt.NDArray[np.bool_]:
-        """Whether P Q has fallen to nothing, as it does outside the support."""
-        product = theta[:, : self.fields] + theta[:, self.fields :]
-        return np.asarray(product.max(axis=1) < FAINTEST)
 
 
 def _leading(matrices: Array) -> Array:

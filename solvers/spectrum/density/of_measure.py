@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from derive.stability.minors import MOST_FIELDS
 from solvers.measure import SiteMeasure
 from solvers.spectrum.density.components import components
 from solvers.spectrum.density.minors import MinorPotential
+from solvers.spectrum.density.pencil import PencilPotential
 from solvers.spectrum.density.potential import Array, ComplexArray, Potential
 from solvers.spectrum.density.stationary import TOLERANCE, Stationary, stationary
 
@@ -104,11 +106,16 @@ def _grouped(points: ComplexArray, weights: Array) -> tuple[ComplexArray, Array]
     return distinct, np.asarray(np.bincount(where.ravel(), weights=weights, minlength=distinct.size), float)
 
 
+def dense(part: SiteMeasure) -> bool:
+    """Whether minors do not serve: fields share a matrix, or are too many."""
+    return len(set(part.matrices)) < len(part.matrices) or len(part.fields) > MOST_FIELDS
+
+
 class _Component:
     """One potential and the points at which it has been solved."""
 
     def __init__(self, part: SiteMeasure) -> None:
-        self.potential: Potential = MinorPotential(part)
+        self.potential: Potential = PencilPotential(part) if dense(part) else MinorPotential(part)
         width = part.nodes * (self.potential.parameters + 3)
         self._batch = int(np.clip(CHUNK // width, 1, MOST_POINTS))
         self._lam = np.zeros(0, complex)

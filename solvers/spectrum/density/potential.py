@@ -68,6 +68,3 @@ class Potential(Protocol):
 
     def gauge(self, theta: Array) -> Array:
         """The direction (m, p), of length one, along which Phi is constant: P -> cP, Q -> Q/c."""
-
-    def vanished(self, theta: Array) -> npt.NDArray[np.bool_]:
-        """Where (m,) P Q has fallen to nothing, as it does outside the support."""
