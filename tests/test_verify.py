@@ -173,6 +173,18 @@ def test_shared_matrices_and_nesting_are_no_special_case():
     assert verify(cell, "q[W.2] = s**2*E[h]**2").verdict == DIFFERS
 
 
+def test_agreement_where_a_state_is_silent_is_no_evidence():
+    """Two populations, of which one has no bias: at small gains it is silent, and 0 = 0 would pass anything."""
+    cell = parse_cell(
+        "equations = '''\nh' = tanh(W @ h + b)\nk' = tanh(V @ k)\n'''\n[weights]\nW = \"2*f\"\n"
+        'V = "g/3 + f"\n[biases]\nb = {mean = 0, std = 0.5}\n[parameters]\nf = 0.2\ng = 1\n'
+    )
+    assert verify(cell, "Q[k] = E[tanh(k)**2]", explain=False).verdict == DIFFERS
+    found = verify(cell, "Q[k] = 3*q[V]", where={"f": 0.1, "g": 0.3}, explain=False)
+    assert found.verdict == UNDECIDED
+    assert "nothing is tested" in found.steps[0]
+
+
 @pytest.mark.parametrize("item", latex()[::4], ids=lambda item: item.of)
 def test_latex_formulas_hold(item):
     formula = item.formula

@@ -228,6 +228,8 @@ class _Reader:
         known = list(tables[node.name])
         if len(node.indices) != 1 or node.indices[0] not in known:
             asked = f"{node.name}[{','.join(node.indices)}]"
+            if not known:
+                raise self.error(f"`{asked}` is not known here", node.span, "The cell has no definitions.")
             raise self.unknown(asked, node.span, [f"{node.name}[{k}]" for k in known])
         index = node.indices[0]
         match node.name:

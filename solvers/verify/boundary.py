@@ -6,7 +6,7 @@ larger distance.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice, pairwise
 from typing import Any
 
@@ -20,7 +20,7 @@ from solvers.verify.evaluate import Numbers, spectral_radius
 from solvers.verify.points import GenericPoint, Manifold
 
 ANGLES = (0.35, 0.9, 1.6, 2.4)
-POINTS = 5
+TRIED = 20
 REACH = tuple(float(r) for r in np.geomspace(40.0, 0.02, 30))
 SLOPE_STEP = 1e-5
 OFF = (0.85, 1.18)
@@ -87,18 +87,14 @@ class BoundaryTest:
         self.claim, self.numbers, self.manifold = claim, numbers, manifold
         self.points = BoundaryPoints(claim, numbers, manifold)
 
-    def sites(self, *, precise: bool) -> list[tuple[GenericPoint, Mapping[sp.Symbol, Any], Any, Any]]:
-        """(point, values, lambda on the boundary, centre of the ray)."""
+    def sites(self, *, precise: bool) -> Iterator[tuple[GenericPoint, Mapping[sp.Symbol, Any], Any, Any]]:
+        """(point, values, lambda on the boundary, centre of the ray), where a ray of some point meets the boundary."""
         centre = 0.0 if self.claim.theory.site.discrete else -1.0
-        found: list[tuple[GenericPoint, Mapping[sp.Symbol, Any], Any, Any]] = []
-        for number, point in enumerate(islice(self.manifold.points(), 4 * POINTS)):
+        for number, point in enumerate(islice(self.manifold.points(), TRIED)):
             values = self.manifold.precise(point) if precise else self.manifold.rough(point)
             lam = self.points.on_ray(values, centre, ANGLES[number % len(ANGLES)], precise=precise)
             if lam is not None:
-                found.append((point, values, lam, mp.mpf(centre)))
-            if len(found) == POINTS:
-                break
-        return found
+                yield point, values, lam, mp.mpf(centre)
 
     def size(self, values: Mapping[sp.Symbol, Any], lam: Any, *, precise: bool) -> tuple[Any, Any]:
         """X and its error at one lambda."""

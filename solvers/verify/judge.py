@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
 import mpmath as mp
 import sympy as sp
 
+from derive.gaussian.average import Average
 from derive.stability.spectrum import LAM, LAM_CONJ
-from derive.theory import Theory
+from derive.theory import Theory, law_symbols
 from derive.verify.meaning import Claim
 from derive.verify.proof import Proof, prove
 from solvers.verify.boundary import BoundaryTest
@@ -26,6 +28,7 @@ from solvers.verify.precise import DIGITS, PrecisionError
 from solvers.verify.verdict import AGREES, DIFFERS, PROVED, UNDECIDED, Evidence
 
 POINTS, FIRST_LOOK = 20, 3
+SITES, FIRST_SITES = 5, 1  # points of the boundary
 FAR = mp.mpf("1e-8")
 """Relative difference that no error of a float64 point explains."""
 
@@ -111,15 +114,24 @@ class Judge:
                 return self._boundary(first=False)
             return rejected or self._agreement()
 
+    @cached_property
+    def symbols(self) -> frozenset[sp.Symbol]:
+        """Parameters and unknowns that the two sides depend on."""
+        sides = [self.claim.left, self.claim.right, *(e for matrix in self.claim.radii.values() for e in matrix)]
+        plain = {s for side in sides for s in side.free_symbols}
+        averages = {node for side in sides for node in side.atoms(Average)}
+        return frozenset(plain.union(*(law_symbols(node.integrand, self.claim.law) for node in averages)))
+
     def undecided(self, *why: str) -> Judgement:
         return Judgement(UNDECIDED, Evidence(), why)
 
     def _first_look(self) -> Judgement | None:
         """Judgement at a few points, if these are enough for one."""
-        points = list(islice(self.manifold.points(), FIRST_LOOK))
-        if not points:
-            return self.undecided("no non-trivial solution was found to compare the sides at")
-        for point in points:
+        point = None
+        for point in islice(self.manifold.points(), FIRST_LOOK):
+            silent = sorted(map(str, point.dead & self.symbols))
+            if silent:
+                return self.undecided(f"{shown_name(silent[0])} vanishes at every solution found: nothing is tested")
             rough = self.at(point, precise=False) or self.at(point, precise=True)
             if rough is None:
                 return self.undecided("a side has no finite value at a generic point")
@@ -127,20 +139,23 @@ class Judge:
                 best = rough if rough.clear else self.at(point, precise=True) or rough
                 if best.far:
                     return Judgement(DIFFERS, evidence_of(best), ("the sides differ at a generic point",))
+        if point is None:
+            return self.undecided("no non-trivial solution was found to compare the sides at")
         return None
 
     def _boundary(self, *, first: bool) -> Judgement:
         """X must vanish on the boundary and nowhere near it: a first look in float64, or as precisely as can be had."""
-        test, precise = BoundaryTest(self.claim, self.numbers, self.manifold), not first
+        if first:
+            return self._on_and_off(FIRST_SITES, precise=False, doubt=CLEAR)
         try:
-            sites = test.sites(precise=precise)
+            return self._on_and_off(SITES, precise=True, doubt=FAR)
         except PrecisionError:
-            sites, precise = test.sites(precise=False), False
-        if not sites:
-            return self.undecided("no boundary was met on any ray at any point")
-        worst = float(DIGITS)
-        doubt = FAR if precise or not first else CLEAR
-        for point, values, lam, centre in sites:
+            return self._on_and_off(SITES, precise=False, doubt=FAR)
+
+    def _on_and_off(self, most: int, *, precise: bool, doubt: Any) -> Judgement:
+        test, worst, count = BoundaryTest(self.claim, self.numbers, self.manifold), float(DIGITS), 0
+        for point, values, lam, centre in islice(test.sites(precise=precise), most):
+            count += 1
             value, error = test.size(values, lam, precise=precise)
             beside = test.off(values, lam, centre)
             sizes = [abs(x) for x, _ in beside]
@@ -150,8 +165,10 @@ class Judge:
             if any(abs(x) <= ERRORS * own + mp.mpf(10) ** -ROUGH_DIGITS * max(sizes) for x, own in beside):
                 return Judgement(DIFFERS, evidence_of(comparison), ("X vanishes off the boundary, too",))
             worst = min(worst, float(-mp.log10(abs(value) / min(sizes))) if value else worst)
-        evidence = evidence_of(comparison, digits=worst, points=len(sites))
-        text = f"not proved: X vanishes to {worst:.0f} digits at {len(sites)} points of the boundary, and not beside it"
+        if not count:
+            return self.undecided("no boundary was met on any ray at any point")
+        evidence = evidence_of(comparison, digits=worst, points=count)
+        text = f"not proved: X vanishes to {worst:.0f} digits at {count} points of the boundary, and not beside it"
         enough = worst >= (EQUAL_DIGITS - 2 if precise else 9)
         return Judgement(AGREES if enough else UNDECIDED, evidence, (text,))
 

@@ -40,12 +40,16 @@ Evaluate = Callable[[sp.Expr, Mapping[sp.Symbol, Any]], tuple[Any, Any]]
 
 @dataclass(frozen=True, eq=False)
 class GenericPoint:
-    """Drawn parameters and unknowns (exact), unknowns solved in float64 with their relative error, and lambda."""
+    """Drawn parameters and unknowns (exact), unknowns solved in float64 with their relative error, and lambda.
+
+    dead : variances that vanish at this solution though their equations have others; of them it says nothing.
+    """
 
     drawn: Mapping[sp.Symbol, Fraction]
     solved: Mapping[sp.Symbol, float]
     lam: complex
     error: float = 0.0
+    dead: frozenset[sp.Symbol] = frozenset()
 
 
 class Manifold:
@@ -97,13 +101,19 @@ class Manifold:
     def _fresh(self, seed: int) -> Iterator[GenericPoint]:
         rng = np.random.default_rng(seed)
         fixed = {str(symbol): Fraction(int(v.p), int(v.q)) for symbol, v in self.claim.where.items()}
+        first, content = 0, False
         while True:
-            for attempt in range(ATTEMPTS):
+            spare: GenericPoint | None = None
+            for attempt in (*range(first, ATTEMPTS), *range(first)):
                 point = self._draw(fixed, rng, 1.25**attempt)
-                if point is not None:
+                if point is not None and (content or not point.dead):
+                    first = attempt
                     break
+                spare = spare or point
             else:
-                return
+                if spare is None:
+                    return
+                point, content = spare, True  # where every solution is partly dead there is no use in looking again
             yield point
 
     def _draw(self, fixed: Mapping[str, Fraction], rng: np.random.Generator, scale: float) -> GenericPoint | None:
@@ -121,7 +131,7 @@ class Manifold:
         point = GenericPoint(symbols, {}, lam)
         if self.order is None:
             found = self._solve(symbols)
-            return None if found is None else GenericPoint(symbols, found[0], lam, found[1])
+            return None if found is None else GenericPoint(symbols, found[0], lam, found[1], self._dead(found[0]))
         values = self._complete(point, self.numbers.rough)
         names = {name: float(values[s]) for name, s in self.theory.site.parameters.items()}
         return point if all(np.isfinite(v) for v in names.values()) and self._allowed(names) else None
@@ -204,13 +214,22 @@ class Manifold:
     # Where fixed points must be found ---------------------------------------------------------------------------
 
     def _solve(self, drawn: Mapping[sp.Symbol, Fraction]) -> tuple[dict[sp.Symbol, float], float] | None:
-        """All unknowns at the solution of largest activity, and their relative error; None if there is none."""
+        """All unknowns at the solution of largest activity, and their relative error; None if there is none.
+
+        A solution with fewer dead variances comes first.
+        """
         found = [p for p in solve_all(self._equations(drawn), TOLERANCE).solutions if np.isfinite(_activity(p))]
-        best = max(found, key=_activity, default=None)
+        best = max(found, key=lambda p: (-len(self._dead(p.values)), _activity(p)), default=None)
         if best is None or _activity(best) < TRIVIAL:
             return None
         error = max(relative_errors(best.values, best.errors), default=0.0)
         return {s: v for s, v in best.values.items() if s not in drawn}, error
+
+    def _dead(self, values: Mapping[sp.Symbol, float]) -> frozenset[sp.Symbol]:
+        """Variances that vanish at a solution, but not because the fixed parameters make them."""
+        fixed = dict(self.claim.where)
+        zero = [s for s in self.equations if s.is_nonnegative and values.get(s, 1.0) < TRIVIAL]
+        return frozenset(s for s in zero if self.equations[s].xreplace(fixed) != 0)
 
     def _equations(self, drawn: Mapping[sp.Symbol, Fraction]) -> Equations:
         given = {s: float(v) for s, v in drawn.items()}
