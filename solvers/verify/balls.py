@@ -61,7 +61,7 @@ def radius_of(value: Any) -> Any:
 _SETTINGS = {"fully_qualified_modules": False, "inline": True, "allow_unknown_functions": True}
 
 
-class _BallPrinter(AbstractPythonCodePrinter):  # type: ignore[misc]
+class _BallPrinter(AbstractPythonCodePrinter):
     """Python source in which every rational number and every function is exact or a ball."""
 
     def _print_Rational(self, expr: sp.Rational) -> str:
