@@ -7,7 +7,7 @@ the root is that of a straight line fitted to values near it, and its error is t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -15,16 +15,21 @@ import numpy as np
 
 from derive.cell.parameters import resolve
 from derive.theory import Theory
+from solvers.averages import Estimate
 from solvers.budget import BudgetSpent, check_budget, time_left
 from solvers.chain import ChainResult, sample_chain
 from solvers.critical.result import CriticalPoint
 from solvers.result import CONVERGED
+from solvers.solve import solve
+from solvers.spectrum.singular_moments import moments_of
+from solvers.untied_sites import UntiedSites
 
 GRID = 7
 COARSE_TOL, FINE_TOL = 2e-2, 4e-3
 SURE = 2.5
 """Standard errors at which chi1 counts as above or below one."""
 
+UNITS, GROUPS = 4096, 4
 FITTED = 5
 ROUNDS = 6
 GOOD_FIT = 3.0
@@ -60,6 +65,22 @@ def chain_at(theory: Theory, given: Mapping[str, float], name: str, seed: int) -
     return draw
 
 
+def isometry_at(theory: Theory, given: Mapping[str, float], name: str, seed: int) -> Callable[[float], Estimate]:
+    """The isometry variance over units of the chain, with its standard error over populations of them."""
+
+    def variance(value: float) -> Estimate:
+        settings = resolve(theory.site.cell, {**given, name: value})
+        solved = solve(theory, settings.parameters, tol=FINE_TOL, seed=seed)
+        if not solved.solutions:
+            return Estimate(float("nan"), float("inf"))
+        sites = UntiedSites(solved, solved.solutions[0], settings)
+        moments = [moments_of(sites.measure(UNITS, group, seed)) for group in range(GROUPS)]
+        found = np.array([m2 / m1**2 - 1.0 for m1, m2 in moments])
+        return Estimate(float(found.mean()), float(found.std(ddof=1) / np.sqrt(GROUPS)))
+
+    return variance
+
+
 @dataclass(frozen=True)
 class Roots:
     """Samples of the scan (parameter, chi1 - 1), the roots, and what a reader must know."""
@@ -71,8 +92,8 @@ class Roots:
 
 
 def sampled_roots(
-    draw: Draw, name: str, ends: tuple[float, float], start: Sequence[float] | None = None,
-    isometry: Callable[[Sample], Any] | None = None,
+    draw: Draw, isometry: Callable[[float], Estimate], name: str, ends: tuple[float, float],
+    start: Sequence[float] | None = None,
 ) -> Roots:  # fmt: skip
     """Scan the range (or the values in ``start``), then fit a line at every change of sign."""
     low, high = ends
@@ -89,11 +110,18 @@ def sampled_roots(
             notes.append(f"at {len(values) - len(scan)} of {len(values)} values the chain decays to zero, diverges or "
                          "does not settle; roots near them are not seen")  # fmt: skip
         for number, (left, right) in enumerate(_changes(scan)):
-            points.append(_root(draw, name, left, right, 1000 * (number + 1)))
+            point = _root(draw, name, left, right, 1000 * (number + 1))
+            points.append(_with_isometry(point, isometry(point[name])))
     except BudgetSpent as spent:
         notes.append(f"{spent}: {len(points)} roots finished")
         complete = False
     return Roots(tuple(scan), tuple(points), tuple(notes), complete)
+
+
+def _with_isometry(point: CriticalPoint, variance: Estimate) -> CriticalPoint:
+    numbers, errors = dict(point.numbers), dict(point.errors)
+    numbers["isometry_variance"], errors["isometry_variance"] = variance.value, variance.error
+    return replace(point, numbers=numbers, errors=errors)
 
 
 def _changes(scan: Sequence[Sample]) -> list[tuple[Sample, Sample]]:

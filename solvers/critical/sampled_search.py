@@ -11,7 +11,7 @@ from derive.cell.parameters import resolve
 from solvers.critical.problem import Space
 from solvers.critical.ranges import Range
 from solvers.critical.result import BranchInfo, Critical, CriticalPoint, CurveInfo
-from solvers.critical.sampled import Roots, chain_at, sampled_roots
+from solvers.critical.sampled import Roots, chain_at, isometry_at, sampled_roots
 from solvers.critical.work import Work, one_parameter, parameters_of, two_parameters
 from solvers.critical.zero_state import ZeroIsometry, zero_growth
 
@@ -38,7 +38,8 @@ def sampled_search(space: Space, names: tuple[str, ...], ends: Mapping[str, Rang
 
 def _one(space: Space, name: str, ends: Mapping[str, Range], seed: int) -> Critical:
     theory, given = space.theory, parameters_of(space)
-    roots = sampled_roots(chain_at(theory, given, name, seed), name, ends[name])
+    isometry = isometry_at(theory, given, name, seed)
+    roots = sampled_roots(chain_at(theory, given, name, seed), isometry, name, ends[name])
     return Critical(
         theory, given, dict(ends), "chi1", roots.points, (_info(roots),) if roots.scan else (),
         notes=(*theory.notes, *roots.notes), complete=roots.complete,
@@ -61,10 +62,11 @@ def _two(space: Space, names: tuple[str, ...], ends: Mapping[str, Range], seed: 
     notes: list[str] = [f"sampled closure: the curve is {first} at {ACROSS} values of {second}"]
     complete, start = True, None
     for number, value in enumerate(np.linspace(low, high, ACROSS)):
-        draw = chain_at(theory, {**given, second: float(value)}, first, seed + 104729 * number)
-        roots = sampled_roots(draw, first, ends[first], start)
+        own, key = {**given, second: float(value)}, seed + 104729 * number
+        draw, isometry = chain_at(theory, own, first, key), isometry_at(theory, own, first, key)
+        roots = sampled_roots(draw, isometry, first, ends[first], start)
         if start is not None and not roots.points and roots.complete:
-            roots = sampled_roots(draw, first, ends[first])
+            roots = sampled_roots(draw, isometry, first, ends[first])
         complete = complete and roots.complete
         notes += [note for note in roots.notes if note not in notes]
         for root in roots.points:
