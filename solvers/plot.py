@@ -25,6 +25,7 @@ BLUE, VERMILION, GREEN, GREY, SKY = "#0072B2", "#D55E00", "#009E73", "#666666", 
 STYLE: dict[Any, Any] = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 150}
 COLUMNS = 3
 EVEN = 5.0
+NOTHING = 1e-6
 
 
 def spectrum_figure(path: Path, found: Spectra, eigenvalues: Sequence[np.ndarray | None]) -> None:
@@ -77,11 +78,12 @@ def density_figure(path: Path, found: Spectra, eigenvalues: Sequence[np.ndarray 
 
 def _density_layer(figure: Figure, panel: Axes, grid: Grid) -> None:
     """rho in colour, logarithmic where it varies much; zero is left white."""
-    positive = grid.rho[grid.rho > 0]
+    floor = NOTHING * grid.rho.max()
+    positive = grid.rho[grid.rho > floor]
     low, high = float(np.quantile(positive, 0.02)), float(positive.max())
     scale = LogNorm(low, high) if low < high / EVEN else Normalize(0.0, high)
     mesh = panel.pcolormesh(
-        grid.re, grid.im, np.ma.masked_less_equal(grid.rho, 0.0), norm=scale, cmap="cividis", shading="nearest",
+        grid.re, grid.im, np.ma.masked_less_equal(grid.rho, floor), norm=scale, cmap="cividis", shading="nearest",
         zorder=0, rasterized=True,
     )  # fmt: skip
     figure.colorbar(mesh, ax=panel, label="density ρ (fraction of eigenvalues per unit area)", shrink=0.8)

@@ -9,6 +9,7 @@ import numpy as np
 
 from derive.cell.parameters import Settings
 from solvers.budget import BudgetSpent, check_budget
+from solvers.compare.counts import CountRows
 from solvers.compare.curves import LEVELS, SiteGain, countable, outside, theory_log_radius
 from solvers.compare.edge import Scattering, edge_on_ray
 from solvers.compare.moments import moments
@@ -59,6 +60,9 @@ class StaticComparison:
         self.ray = self._ray()
         self.sites = self._site_gain()
         self.outliers = self._resolvable_outliers()
+        self.counts = CountRows(theory, solution, settings, self.spectrum, units=self.sites is not None)
+        if self.counts.note:
+            self.notes.append(self.counts.note)
         self.log_radius = (
             theory_log_radius(theory, at, evaluator, self.spectrum.eta)
             if self.spectrum.boundary
@@ -123,6 +127,7 @@ class StaticComparison:
         tangent = prepared.linearise()
         eigenvalues = spectrum_by_blocks(tangent.jacobian())
         values |= self._extremes(eigenvalues)
+        values |= self.counts.measure(eigenvalues, {**sites_of(network, state), **(prepared.units or {})})
         if self.ray is not None:
             scattering = Scattering(network, tangent, np.random.default_rng(probe))
             ray = self.ray
@@ -194,6 +199,8 @@ class StaticComparison:
 
     def _theory(self, name: str) -> tuple[float, float, float] | None:
         """Theory's number, its error, and the scale to which 2 % refer."""
+        if (count := self.counts.theory(name)) is not None:
+            return count
         if name == "outside[atoms]":
             return 0.0, 2.0**-LOG2_SITES, 1.0  # ends of a sampled range: two in so many lie beyond
         if name.startswith("outside"):

@@ -8,7 +8,6 @@ import numpy as np
 
 from solvers.spectrum.density.potential import Array
 
-
 INFINITE = 23.0
 """ln(P Q / sigma^2) that stands for infinity: what is left out is e^-23 = 1e-10 of the mass."""
 

@@ -1,0 +1,92 @@
+"""Rows of eigenvalue counts: fractions in a few disks about the middle of the support.
+
+Each disk has a row with the theory's site measure.  One has a second row, in which the fraction that the density of
+the network's own units predicts is subtracted from what its eigenvalues say: that tests the random-matrix part alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from derive.cell.parameters import Settings
+from derive.errors import AnsatzError
+from derive.theory import Theory
+from solvers.measure import UnitColumns
+from solvers.simulate.elementwise import Array
+from solvers.solution import Solution
+from solvers.spectrum import SpectrumResult
+from solvers.spectrum.density import Count, Density, Disk, MeasureDensity, static_density
+from solvers.spectrum.density.counting import fraction_in
+
+SHARES = (0.25, 0.5, 0.75)
+"""What the disks hold, roughly."""
+
+TRIALS = 9
+OWN = 1
+"""Number of the disk that is also compared with the density of the network's own units."""
+
+
+class CountRows:
+    """Which disks are counted at one solution, what the theory says, and what a network says.
+
+    note : why there are no rows, empty where there are.
+    """
+
+    def __init__(
+        self, theory: Theory, solution: Solution, settings: Settings, spectrum: SpectrumResult, *, units: bool
+    ) -> None:
+        self.note = ""
+        self._disks: dict[str, tuple[Disk, Count]] = {}
+        self._units = UnitColumns(theory.site, settings) if units else None
+        if not spectrum.boundary:
+            return
+        try:
+            density = static_density(theory, solution.linearised_at)
+        except AnsatzError as error:
+            self.note = f"counts have no rows: {error}"
+            return
+        self._disks = _disks(density, spectrum)
+
+    def measure(self, eigenvalues: Array, sites: Mapping[str, Array]) -> dict[str, float]:
+        """Fractions of the eigenvalues of one network whose units are ``sites``."""
+        rows: dict[str, float] = {}
+        for number, (name, (disk, _)) in enumerate(self._disks.items()):
+            rows[name] = float(disk.contains(eigenvalues).mean())
+            if number == OWN and self._units is not None:
+                own = MeasureDensity(self._units.measure(sites))
+                rows[f"{name} sites"] = rows[name] - fraction_in(own, disk, own.radius()).value
+        return rows
+
+    def theory(self, name: str) -> tuple[float, float, float] | None:
+        """Theory's number, its error, and the scale to which 2 % refer; None for other rows."""
+        if name.endswith(" sites") and name.removesuffix(" sites") in self._disks:
+            return 0.0, 0.0, 1.0
+        if name not in self._disks:
+            return None
+        count = self._disks[name][1]
+        return count.theory, count.error, count.theory
+
+
+def _disks(density: Density, spectrum: SpectrumResult) -> dict[str, tuple[Disk, Count]]:
+    """Disks about the middle of the support that hold roughly these shares of all eigenvalues, by the row's name."""
+    points = np.concatenate(spectrum.boundary)
+    centre = _rounded(0.5 * float(points.real.min() + points.real.max()), float(np.ptp(points.real)))
+    widest = float(np.abs(points - centre).max())
+    radii = widest * np.linspace(0.0, 1.0, TRIALS + 1)[1:]
+    held = np.array([fraction_in(density.whole, Disk(complex(centre), r), density.reach, 1e-3).value for r in radii])
+    found: dict[str, tuple[Disk, Count]] = {}
+    for share in SHARES:
+        wanted = held[-1] * share
+        radius = _rounded(float(np.interp(wanted, [0.0, *held], [0.0, *radii])), widest)
+        disk = Disk(complex(centre), radius)
+        name = f"count[disk:{centre:g},{radius:g}]"
+        if radius > 0 and name not in found:
+            found[name] = disk, density.count(disk, name)
+    return found
+
+
+def _rounded(value: float, size: float) -> float:
+    """To about 1 % of a size, so that the number can be typed."""
+    return float(np.round(value, int(np.ceil(2.0 - np.log10(size)))))
