@@ -75,7 +75,8 @@ def test_a_parameter_inside_an_average_has_no_closed_form() -> None:
 def test_closed_form_of_a_cell_nobody_has_seen() -> None:
     """Two coupled states with a nested product: chi1 at zero is a quadratic in the square of the gain."""
     cell = parse_cell(
-        'name = "pair"\nequations = """\ng = sigmoid(W_g @ b)\na\' = tanh(W_a @ (g*b))\nb\' = tanh(W_b @ a)/2 + b/3\n"""\n'
+        'name = "pair"\n'
+        'equations = """\ng = sigmoid(W_g @ b)\na\' = tanh(W_a @ (g*b))\nb\' = tanh(W_b @ a)/2 + b/3\n"""\n'
         '[weights]\nW_g = 1.0\nW_a = "k"\nW_b = "k"\n[parameters]\nk = 1.0\n'
     )
     found = critical(cell, "k")
@@ -146,6 +147,21 @@ def test_isometry_on_the_curve_of_zero_states() -> None:
     variance = np.array([point["isometry_variance"] for point in found.points])
     bias = np.array([point["mu_f"] for point in found.points])
     assert np.all(np.diff(variance[np.argsort(bias)]) < 0)
+
+
+def test_isometry_of_the_zero_state_against_a_matrix() -> None:
+    """The Jacobian of two states written by hand, at the critical gain for an open forget gate."""
+    (point,) = critical(load("lstm"), "sigma_g", {"mu_f": 3.0}).points
+    size, rng = 400, np.random.default_rng(5)
+    f, gate = 1 / (1 + np.exp(-3.0)), 0.5
+    found = []
+    for _ in range(4):
+        W = rng.normal(size=(size, size)) * point["sigma_g"] / np.sqrt(size)
+        upper = np.hstack([f * np.eye(size), gate * W])
+        squares = np.linalg.svd(np.vstack([upper, gate * upper]), compute_uv=False) ** 2
+        found.append(np.mean(squares**2) / np.mean(squares) ** 2 - 1.0)
+    error = np.std(found, ddof=1) / 2
+    assert abs(np.mean(found) - point["isometry_variance"]) < 4 * error + 2.0 / size
 
 
 @pytest.mark.slow
