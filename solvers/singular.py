@@ -1,4 +1,4 @@
-"""Singular values of the one-step Jacobian at the solutions of a theory: moments, quantiles, ends, condition numbers."""
+"""Singular values of the one-step Jacobian at the solutions of a theory: moments, quantiles, condition numbers."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def singular_of(
     first = SingularLaw(_thinned(measures[0]))
     asked = sorted({*levels, *(p for trim in TRIMMED if trim for p in (trim, 1.0 - trim))})
     start = first.quantiles(asked)
-    table = [_refined(measure, start, asked) for measure in measures]
+    table = [start] if first.point else [_refined(measure, start, asked) for measure in measures]
     values = np.mean(table, axis=0)
     errors = _errors(np.array(table), start, first)
     quantiles = {
@@ -177,7 +177,7 @@ def _refined(measure: SiteMeasure, start: Array, levels: Sequence[float]) -> Arr
     around = start[places][:, None] * np.array(NEIGHBOURS)
     shares = law.share_below(around.ravel()).reshape(around.shape)
     for row, place in enumerate(places):
-        share, level = np.maximum.accumulate(shares[row]), levels[place]
+        share, level = np.maximum.accumulate(shares[row]), levels[int(place)]
         lower = 0 if level < share[1] else 1
         rise = share[lower + 1] - share[lower]
         step = (level - share[1]) / rise * (around[row, lower + 1] - around[row, lower]) if rise > 0 else np.nan

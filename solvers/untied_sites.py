@@ -158,7 +158,7 @@ class UntiedSites:
 
 
 def _given_covariances(site: SiteForm, solution: Solution) -> dict[str, Array]:
-    """Covariance of the fields of each matrix; of sampled closures, whose covariances are not reported, the diagonal."""
+    """Covariance of the fields of each matrix; of sampled closures, which report variances alone, the diagonal."""
     found = {}
     for weight, members in site.groups.items():
         table = np.zeros((len(members), len(members)))

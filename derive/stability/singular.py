@@ -17,7 +17,8 @@ source, weighted by Psi (the maps of Phi and Psi are each other's adjoint), so t
     m2 = (1/S) { E tr Z1^2 + 2 E tr(Psi C C^T) + E tr(Psi B Psi B) - sum over orthogonal W of tr(Psi E[B] Psi E[B])_W },
     C = b L^T + e Phi a^T,     B = b b^T + e Phi e^T.
 
-For orthogonal weights alpha = sigma^2 (g2^-1 + beta)^-1 loses sigma^2 g2 beta g2 at the order that counts: the last sum.
+For orthogonal weights alpha = sigma^2 (g2^-1 + beta)^-1 loses sigma^2 g2 beta g2 at the order that counts: the last
+sum.
 """
 
 from __future__ import annotations
@@ -103,7 +104,9 @@ def _singular(same: _Same) -> SingularTheory:
     if theory.closure == "sampled":
         raise AnsatzError("the moments of the states do not close: m1 and m2 are averages over the sampled chain")
     site = theory.site
-    matrices = at_fixed_point(site, dict(theory.states)) if theory.ansatz == "static" else (site.L, site.a, site.b, site.e)
+    matrices = (site.L, site.a, site.b, site.e)
+    if theory.ansatz == "static":
+        matrices = at_fixed_point(site, dict(theory.states))
     if any(theory.law.functions.has_delta(entry) for matrix in matrices for entry in matrix):
         raise AnsatzError("the Jacobian holds the derivative of a jump, a delta function, and its square has no mean")
     closure = state_closure(site, theory.law) if theory.ansatz == "untied" else None
@@ -238,7 +241,8 @@ def _steps(
         ),
         Step(
             "first moment of the squared singular values", ((FIRST, m1),),
-            "coefficient of w^-3 in the resolvent of the pencil of J, m_1 = (1/SN) tr J J^T = (1/S) E tr(L L^T + a Phi a^T)",
+            "coefficient of w^-3 in the resolvent of the pencil of J, m_1 = (1/SN) tr J J^T = (1/S) E tr(L L^T + a Phi "
+            "a^T)",
         ),
         Step(
             "second moment of the squared singular values", ((SECOND, m2),),
@@ -249,8 +253,8 @@ def _steps(
     if moments:
         steps.append(
             Step("moments of the states", tuple(moments.items()),
-                 "the average of a function of new states, expanded and factorised; each equation is solved for its own "
-                 "moment", "stationarity")
+                 "the average of a function of new states, expanded and factorised; each equation is solved for its "
+                 "own moment", "stationarity")
         )  # fmt: skip
     return tuple(steps)
 

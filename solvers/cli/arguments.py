@@ -61,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
         ("spectrum", "eigenvalues of the Jacobian at every static solution"),
     ):
         own = _changed(command(name, text))
-        _budget(_json(_tolerance(_parameters(_density(own) if name == "spectrum" else _ansatz(own)))))
+        _budget(_json(_tolerance(_parameters(_ansatz(_density(own) if name == "spectrum" else own)))))
     _critical(_parameters(_changed(command("critical", "critical initialisations, and isometry on them"))))
     for name, text in (
         ("simulate", "measure finite networks"),
@@ -125,6 +125,10 @@ def _changed(own: argparse.ArgumentParser) -> argparse.ArgumentParser:
         "--limit", metavar="NAME=oo", action="append", default=[],
         help="send a parameter to infinity: saturated gates become exact steps",
     )  # fmt: skip
+    own.add_argument(
+        "--orthogonal", metavar="W,...", action="append", default=[],
+        help="make weights orthogonal (Haar) matrices times their gains instead of Gaussian ones",
+    )  # fmt: skip
     return _cell(own)
 
 
@@ -163,6 +167,14 @@ def _density(own: argparse.ArgumentParser) -> argparse.ArgumentParser:
         help="also the fraction of eigenvalues in a region: disk:RE,R  disk:RE,IM,R  annulus:RE,R1,R2  re>X",
     )  # fmt: skip
     own.add_argument("--plot", metavar="FILE", help="draw support, density and eigenvalues of one network")
+    own.add_argument(
+        "--singular", action="store_true",
+        help="also singular values: m1, m2, quantiles, condition numbers; with --ansatz untied these alone",
+    )  # fmt: skip
+    own.add_argument(
+        "--steps", metavar="T", type=_whole("--steps", 1, 1000),
+        help="with --singular --ansatz untied: also moments of the product of T Jacobians of successive steps",
+    )  # fmt: skip
     return own
 
 

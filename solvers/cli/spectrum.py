@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from derive.cell import resolve
 from derive.cell.parameters import Settings
@@ -14,6 +16,7 @@ from solvers.cli.assignments import assignments
 from solvers.cli.chosen import chosen_cell
 from solvers.cli.objects import print_json, unfinished
 from solvers.cli.progress import Progress
+from solvers.cli.singular import add_singular, check_options, untied_singular
 from solvers.clouds import MOST_EIGENVALUES, eigenvalue_clouds
 from solvers.output import writable_file
 from solvers.spectra import Spectra, spectra
@@ -31,8 +34,12 @@ def run(given: argparse.Namespace) -> int:
     path = writable_figure(given.plot) if given.plot else None
     for region in given.count:
         parse_region(region)
+    check_options(given)
     with Progress(f"spectrum of {cell.name}"):
         try:
+            if given.ansatz == "untied":
+                found, converged = untied_singular(cell, parameters, given)
+                return _finish(given, found, converged)
             result = spectra(
                 cell, parameters, tol=given.tol, density=given.density or path is not None, regions=given.count
             )
@@ -42,8 +49,15 @@ def run(given: argparse.Namespace) -> int:
             if not given.density:
                 for record in found["solutions"]:
                     record.pop("density", None)  # computed for the figure alone
+            if given.singular:
+                converged = add_singular(found, result.solved, given.tol) and converged
         except BudgetSpent as spent:
             found, converged = unfinished(cell, given, spent, solutions=[]), False
+    return _finish(given, found, converged)
+
+
+def _finish(given: argparse.Namespace, found: Mapping[str, Any], converged: bool) -> int:
+    """Print the object, and say by the exit code whether all of it converged."""
     if given.json:
         print_json(found)
     else:

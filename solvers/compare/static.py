@@ -14,6 +14,7 @@ from solvers.compare.curves import LEVELS, SiteGain, countable, outside, theory_
 from solvers.compare.edge import Scattering, edge_on_ray
 from solvers.compare.moments import moments
 from solvers.compare.networks import PLANTED, SEARCHED, ZERO, Preparation, Prepared, spectrum_by_blocks
+from solvers.compare.singular import SingularRows
 from solvers.compare.verdict import ComparisonRow, Sizes, compare_row, network_sizes
 from solvers.simulate import Network, sites_of
 from solvers.simulate.elementwise import Array
@@ -63,6 +64,9 @@ class StaticComparison:
         self.counts = CountRows(theory, solution, settings, self.spectrum, units=self.sites is not None)
         if self.counts.note:
             self.notes.append(self.counts.note)
+        self.singular = SingularRows(solved, solution, settings)
+        if self.singular.note:
+            self.notes.append(self.singular.note)
         self.log_radius = (
             theory_log_radius(theory, at, evaluator, self.spectrum.eta)
             if self.spectrum.boundary
@@ -125,7 +129,9 @@ class StaticComparison:
         if self.theory.spectrum is None or self.spectrum.divergent:
             return values
         tangent = prepared.linearise()
-        eigenvalues = spectrum_by_blocks(tangent.jacobian())
+        jacobian = tangent.jacobian()
+        eigenvalues = spectrum_by_blocks(jacobian)
+        values |= self.singular.measure(jacobian, {**sites_of(network, state), **(prepared.units or {})})
         values |= self._extremes(eigenvalues)
         values |= self.counts.measure(eigenvalues, {**sites_of(network, state), **(prepared.units or {})})
         if self.ray is not None:
@@ -201,6 +207,8 @@ class StaticComparison:
         """Theory's number, its error, and the scale to which 2 % refer."""
         if (count := self.counts.theory(name)) is not None:
             return count
+        if (singular := self.singular.theory(name)) is not None:
+            return singular
         if name == "outside[atoms]":
             return 0.0, 2.0**-LOG2_SITES, 1.0  # ends of a sampled range: two in so many lie beyond
         if name.startswith("outside"):

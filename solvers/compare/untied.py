@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from derive.cell.parameters import Settings
 from derive.cell.spec import Cell
 from solvers.budget import BudgetSpent, check_budget
+from solvers.compare.singular import SingularRows
 from solvers.compare.static import Progress, Rows
 from solvers.compare.verdict import Sizes, compare_row, network_sizes
-from solvers.simulate import UntiedSample, sample_untied
+from solvers.simulate import Network, UntiedSample, sample_untied, sites_of
 from solvers.simulate.untied import FAINT
 from solvers.solution import Solution, Solved
 
@@ -24,6 +26,10 @@ one and a half times as much of it, which stays below what a verdict needs."""
 SLOW = 0.98
 """Above this chi_star an overlap takes more than fifty steps per e-fold (at 1 it moves as 1/t): the longest burn-in
 and window would hold fewer than eighty of them."""
+
+LOCALISED = 0.8
+"""Where the share of units that carry the perturbation falls by more than this from N/4 to N, its law has a heavy tail
+(the share goes as N^(1 - 2/k) if the tail exponent k is below 2), and networks of any size show less growth."""
 
 
 def untied_rows(
@@ -55,6 +61,10 @@ def untied_rows(
         slow = sum(not sample.settled for group in tables.values() for sample in group)
         result.notes.append(f"{slow} networks had not settled after {MAX_BURN_IN} steps: their rows decide nothing")
     solution = solved.solutions[index]
+    singular = SingularRows(solved, solution, settings)
+    if singular.note:
+        result.notes.append(singular.note)
+    _add_singular(singular, cell, settings, tables, seed)
     for name, scale in _quantities(solution, settings, result.notes).items():
         values = {units: np.array([s.values.get(name, np.nan) for s in group]) for units, group in tables.items()}
         theory = solution[name]
@@ -63,7 +73,29 @@ def untied_rows(
         result.rows.append(
             compare_row(index, sizes, float(theory), solution.error(name), scale, settled=settled)
         )
+    for name in dict.fromkeys(name for sample in samples for name in sample.values):
+        if (stated := singular.theory(name)) is not None:
+            values = {units: np.array([s.values.get(name, np.nan) for s in group]) for units, group in tables.items()}
+            result.rows.append(compare_row(index, Sizes(name, values), *stated, settled=settled))
     return result
+
+
+def _add_singular(
+    singular: SingularRows, cell: Cell, settings: Settings, tables: dict[int, list[UntiedSample]], seed: int
+) -> None:
+    """Singular values of the next step of every network: fresh weights, at the state that it has reached."""
+    if singular.found is None:
+        return
+    for units, group in tables.items():
+        for place, sequence in enumerate(np.random.SeedSequence([seed, units, 1]).spawn(len(group))):
+            check_budget()
+            sample = group[place]
+            if not sample.values:
+                continue
+            network = Network(cell, settings, units, np.random.default_rng(sequence))
+            state = sample.state[..., 0]
+            measured = singular.measure(network.jacobian(state), sites_of(network, state))
+            group[place] = replace(sample, values={**sample.values, **measured})
 
 
 def one_untied(

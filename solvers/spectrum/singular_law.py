@@ -1,7 +1,7 @@
 """The law of singular values of the one-step Jacobian of one site measure: share below, density, quantiles, edges.
 
-With F(w) = E ln det(pencil) + (terms in alpha beta), stationary in alpha and beta,  Im F(s + i0) = pi S (share above s):
-one point of the pencil gives the distribution function itself, and its error is of second order in that of alpha, beta.
+With F(w) = E ln det(pencil) + (terms in alpha beta), stationary in alpha and beta,  Im F(s + i0) = pi S (share above
+s): one point of the pencil gives the distribution function itself, its error of second order in that of alpha and beta.
 """
 
 from __future__ import annotations
@@ -29,9 +29,16 @@ NEAR_ZERO = 1e-4
 """In units of the root mean square; what lies below it and does not thin out towards zero is an atom at zero."""
 
 
+ONE_VALUE = 1e-11
+"""Relative variance of s^2 below which all singular values are one and the same number."""
+
+AT_JUMP = 2e-5
+"""A level this close to the share of exact zeros belongs to them."""
+
+
 @dataclass(frozen=True)
 class Ends:
-    """lower, upper : of the support (without an atom at zero); zero : share of singular values that are exactly zero."""
+    """lower, upper : of the support (without an atom at zero); zero : share of singular values that vanish."""
 
     lower: float
     upper: float
@@ -43,13 +50,15 @@ class SingularLaw:
 
     Attributes
     ----------
-    m1, m2 : moments of s^2; size : sqrt(m1), the scale of s; lost : points at which the pencil was not solved
+    m1, m2 : moments of s^2; size : sqrt(m1), the scale of s; point : whether every singular value equals ``size``
+    (an isometry, or a Jacobian that vanishes); lost : points at which the pencil was not solved
     """
 
     def __init__(self, measure: SiteMeasure) -> None:
         self._solver = PencilSolver(measure)
         self.m1, self.m2, self.size = self._solver.m1, self._solver.m2, self._solver.size
         self.states = measure.states
+        self.point = not self.m2 > self.m1**2 * (1.0 + ONE_VALUE)
         self._known: dict[float, float] = {}
         self.lost = 0
 
@@ -67,6 +76,8 @@ class SingularLaw:
     def share_below(self, s: Array) -> Array:
         """Share of singular values at or below s > 0, nan where the pencil was not solved."""
         s = np.asarray(s, float)
+        if self.point:
+            return np.where(s >= self.size, 1.0, 0.0)
         new = np.array([x for x in np.unique(s) if float(x) not in self._known])
         if new.size:
             found = self.points(new)
@@ -93,11 +104,11 @@ class SingularLaw:
 
     def quantiles(self, levels: Sequence[float]) -> Array:
         """s such that a share of ``level`` lies below; zero inside an atom at zero.  All levels are sought together."""
-        if self.size == 0.0:
-            return np.zeros(len(levels))
+        if self.point:
+            return np.full(len(levels), self.size)
         self._scan()
         zero = self.ends_zero()
-        wanted = np.array([level for level in levels if level > zero])
+        wanted = np.array([level for level in levels if level > zero + (AT_JUMP if zero else 0.0)])
         for _ in range(ROUNDS if wanted.size else 0):
             s, share = self._table()
             low, high = _brackets(s, share, wanted)
@@ -117,8 +128,8 @@ class SingularLaw:
 
     def ends(self) -> Ends:
         """Ends of the support, to the accuracy at which a share of EMPTY is seen."""
-        if self.size == 0.0:
-            return Ends(0.0, 0.0, 1.0)
+        if self.point:
+            return Ends(self.size, self.size, float(self.size == 0.0))
         self._scan()
         zero = self.ends_zero()
         upper = self._end(1.0 - EMPTY, upper=True)

@@ -108,7 +108,8 @@ class PencilSolver:
             scale = np.abs(np.concatenate([alpha[open_points], beta[open_points]], axis=1))
             scale = scale.max(axis=1, initial=1e-300) if P else np.ones(open_points.size)
             residual[open_points] = np.abs(value).max(axis=1, initial=0.0) / scale
-            trace[open_points], angle[open_points] = found.trace, self._angle(found, alpha[open_points], beta[open_points])
+            trace[open_points] = found.trace
+            angle[open_points] = self._angle(found, alpha[open_points], beta[open_points])
             moving = ~(residual[open_points] <= TOLERANCE) & np.isfinite(residual[open_points])
             if turn == ITERATIONS - 1 or not moving.any():
                 break
@@ -146,8 +147,7 @@ class PencilSolver:
         y = np.full(s.shape, START * self.size)
         now = self.start(s + 1j * y)
         ratio = np.full(s.shape, FIRST_RATIO)
-        alpha, beta, previous = now.alpha, now.beta, np.full(s.shape, np.nan)
-        before = now
+        before, previous = now, np.full(s.shape, np.nan)
         failed = ~now.converged
         for _ in range(MOST_LEVELS):
             todo = np.nonzero((y > target) & ~failed)[0]

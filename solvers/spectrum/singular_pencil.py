@@ -5,7 +5,8 @@ are eliminated by  N = (1 - Q alpha)^-1,  Q = e^T beta e,  R = e^T beta b,  A = 
 
     H = [[w - a A a^T, -(L + a A R)], [-(L + a A R)^T, w - b^T beta b - R^T A R]]          (2S, 2S) on the states
     F = N (a^T, R)     E = (e A a^T, b + e A R)                                            (K, 2S)
-    X = N Q + F H^-1 F^T = (G11)_fields,   Y = N e^T + F H^-1 E^T = (G12 B^T)_fields,   Z = e A e^T + E H^-1 E^T = B G22 B^T
+    X = N Q + F H^-1 F^T = (G11)_fields     Y = N e^T + F H^-1 E^T = (G12 B^T)_fields
+    Z = e A e^T + E H^-1 E^T = B G22 B^T
 
 All matrices are complex and symmetric (not Hermitian), so that everything is analytic in w, alpha and beta.
 """
@@ -45,8 +46,8 @@ class SingularPencil:
 
     Attributes
     ----------
-    alive : positions of the kept fields in the measure; pairs : (P, 2) kept fields of one matrix; variance : (P,) squared gains; haar : (P,) whether the matrix
-    is orthogonal
+    alive : positions of the kept fields in the measure; pairs : (P, 2) kept fields of one matrix; variance : (P,)
+    squared gains; haar : (P,) whether the matrix is orthogonal
     """
 
     def __init__(self, measure: SiteMeasure) -> None:
@@ -93,7 +94,8 @@ class _Totals:
         K, P = pencil.fields, len(pencil.pairs)
         self.g1, self.g2 = np.zeros((2, points, K, K), complex)
         self.slopes = np.zeros((points, 2 * P, 2 * P), complex)
-        self.trace, self.angle = np.zeros(points, complex), np.zeros(points)
+        self.trace: Complex = np.zeros(points, complex)
+        self.angle: npt.NDArray[np.float64] = np.zeros(points)
 
     def add(self, site: _Site, weights: npt.NDArray[np.float64]) -> None:
         """The sites of one chunk."""
@@ -111,7 +113,7 @@ class _Totals:
             self._slope(row, P, right, right.T)
 
     def _sum(self, values: Any) -> Any:
-        """Weighted sum over sites of (m, n).  Not by BLAS, whose threads get in each other's way on such thin arrays."""
+        """Weighted sum over sites of (m, n).  Not by BLAS, whose threads are in each other's way on thin arrays."""
         shape = (np.shape(values)[0] if np.ndim(values) == 2 else 1, self._weights.size)
         return np.einsum("mn,n->m", np.broadcast_to(values, shape), self._weights)
 
@@ -146,7 +148,8 @@ class _Site:
 
     def __init__(self, pencil: SingularPencil, chosen: slice, w: Complex, alpha: SiteMatrix, beta: SiteMatrix) -> None:
         a, b, self.e, L = (SiteMatrix.of(table[chosen]) for table in (pencil.a, pencil.b, pencil.e, pencil.L))
-        self.A, self.N, self.TQ = alpha, SiteMatrix.scalar(pencil.fields, 1.0), None
+        self.A, self.N = alpha, SiteMatrix.scalar(pencil.fields, 1.0)
+        self.TQ: SiteMatrix | None = None
         V, coupling, self.inner = b.T @ (beta @ b), L, pencil.nested
         R = SiteMatrix((pencil.fields, pencil.states), {})
         if self.inner.size:
@@ -174,9 +177,8 @@ class _Site:
         self.own = alpha.part(inner, inner)
         T = (SiteMatrix.scalar(inner.size, 1.0) - self.Q @ self.own).inverse()
         entries = {(int(inner[i]), int(inner[j])): value for (i, j), value in (T @ self.Q).entries.items()}
-        self.TQ = SiteMatrix((fields, fields), entries)
-        self.N = self.N + self.TQ @ alpha
-        self.A = alpha + alpha @ self.TQ @ alpha
+        inside = SiteMatrix((fields, fields), entries)
+        self.TQ, self.N, self.A = inside, self.N + inside @ alpha, alpha + alpha @ inside @ alpha
 
     def X(self) -> SiteMatrix:
         """(G11) on the fields."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from solvers.tables.numbers import compact, short
+from solvers.tables.singular import singular_rows
 
 WIDTH = 100
 Record = Mapping[str, Any]
@@ -30,7 +31,8 @@ def solved_text(found: Record) -> str:
 
 def spectra_text(found: Record) -> str:
     """All solutions of ``gatefield spectrum``."""
-    return _document(f"{found['cell']}, eigenvalues of the Jacobian", found, spectrum_rows)
+    what = "singular values" if found.get("ansatz") == "untied" else "eigenvalues"
+    return _document(f"{found['cell']}, {what} of the Jacobian", found, spectrum_rows)
 
 
 def _document(head: str, found: Record, rows_of: Any) -> str:
@@ -80,8 +82,9 @@ def spectrum_rows(record: Record) -> Rows:
     """Every number of a spectrum with its error."""
     rows: Rows = [(f"Q[{name}]", short(value)) for name, value in record.get("Q", {}).items()]
     rows += list(_scalars(record, record["error"])) + list(_points(record, record["error"]))
-    curves = [f"{len(curve)} points, real parts {_range(curve)}" for curve in record["boundary"]]
-    rows += [("boundary", text) for text in curves or ["none"]]
+    if "boundary" in record:
+        curves = [f"{len(curve)} points, real parts {_range(curve)}" for curve in record["boundary"]]
+        rows += [("boundary", text) for text in curves or ["none"]]
     for count in record.get("counts") or ():
         text = compact(count["theory"], count["error"]) + " of all eigenvalues"
         rows.append((f"in {count['region']}", "; ".join([text, *count.get("notes", ())])))
@@ -89,7 +92,7 @@ def spectrum_rows(record: Record) -> Rows:
         most = max(value for row in density["rho"] for value in row)
         size = f"{len(density['re'])} x {len(density['im'])} points, up to {compact(most, density['error'])}"
         rows.append(("density", size + " (the values: --json)"))
-    return rows
+    return rows + list(singular_rows(record))
 
 
 def _range(curve: Sequence[Sequence[float]]) -> str:

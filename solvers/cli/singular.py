@@ -1,0 +1,64 @@
+"""Singular values for ``gatefield spectrum``: added to the object of static spectra, or alone (untied)."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from typing import Any
+
+from derive.cell.spec import Cell
+from derive.errors import AnsatzError, ParameterError
+from solvers.budget import BudgetSpent
+from solvers.result import CONVERGED
+from solvers.singular import singular_of
+from solvers.solution import Solved, plain
+from solvers.solve import solve
+
+
+def check_options(given: argparse.Namespace) -> None:
+    """Raise ParameterError where options of ``spectrum`` do not go together."""
+    if given.ansatz == "untied" and not given.singular:
+        raise ParameterError(
+            "spectrum --ansatz untied: weights are redrawn at every step, so that no Jacobian has eigenvalues that "
+            "matter; its singular values do: add --singular"
+        )
+    if given.ansatz == "untied" and (given.density or given.count or given.plot):
+        raise ParameterError("--density, --count and --plot speak of eigenvalues: leave out --ansatz untied")
+    if given.steps is not None and not (given.singular and given.ansatz == "untied"):
+        raise ParameterError("--steps needs --singular --ansatz untied: only then are the steps' Jacobians independent")
+
+
+def untied_singular(
+    cell: Cell, parameters: Mapping[str, object], given: argparse.Namespace
+) -> tuple[dict[str, Any], bool]:
+    """The object of ``spectrum --singular --ansatz untied``, and whether all of it converged."""
+    solved = solve(cell, parameters, ansatz="untied", tol=given.tol)
+    found = {
+        "cell": cell.name, "ansatz": "untied", "parameters": dict(solved.parameters),
+        "solutions": [{"Q": plain(s.numbers["Q"]), "error": {}, "verdict": s.verdict} for s in solved.solutions],
+    }  # fmt: skip
+    if solved.notes:
+        found["notes"] = list(solved.notes)
+    converged = add_singular(found, solved, given.tol, given.steps)
+    return found, converged and solved.converged
+
+
+def add_singular(found: dict[str, Any], solved: Solved, tol: float, steps: int | None = None) -> bool:
+    """Put ``singular`` into each of ``found["solutions"]``; whether all converged."""
+    converged = True
+    for record, solution in zip(found["solutions"], solved.solutions, strict=False):
+        try:
+            result = singular_of(solved, solution, tol=tol)
+            record["singular"], errors = result.numbers()
+            record["error"] = {**record["error"], "singular": errors}
+            verdict, notes = result.verdict, result.notes
+        except AnsatzError as reason:
+            verdict, notes = CONVERGED, (f"no singular values: {reason}",)
+        except BudgetSpent as spent:
+            verdict, notes = f"not converged: {spent}", ()
+        if verdict != CONVERGED:
+            converged = False
+            record["verdict"] = verdict if record["verdict"] == CONVERGED else record["verdict"]
+        if notes:
+            record["notes"] = [*record.get("notes", ()), *notes]
+    return converged

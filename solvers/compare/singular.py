@@ -1,0 +1,78 @@
+"""Rows of singular values: m1, m2 and quantiles of the Jacobians of finite networks.
+
+A network's singular values scatter with its units, whose sample moments are not those of their law.  What its own
+units predict is known without any field theory: m1, m2 and the share of singular values below s, of the site measure
+of just these units.  So every network is measured against its own units: m1 minus what they predict plus what the
+theory says, and the quantile at the level that they give to the theory's quantile.  Nothing is left of the
+scatter but that of the random matrices; that the units have the right law is what the rows of q and Q test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from derive.cell.parameters import Settings
+from derive.errors import AnsatzError
+from solvers.measure import UnitColumns
+from solvers.simulate import singular_values
+from solvers.simulate.elementwise import Array
+from solvers.singular import SingularResult, singular_of
+from solvers.solution import Solution, Solved
+from solvers.spectrum.singular_law import SingularLaw
+
+LEVELS = (0.25, 0.5, 0.75)
+TOLERANCE = 1e-9
+
+
+class SingularRows:
+    """What the theory says of one solution, and how a network is measured against it.
+
+    found : None where the theory has no singular values there; note : why.
+    """
+
+    def __init__(self, solved: Solved, solution: Solution, settings: Settings) -> None:
+        self.found: SingularResult | None = None
+        self.note = ""
+        try:
+            self.found = singular_of(solved, solution, levels=LEVELS, tol=TOLERANCE)
+            self._columns = UnitColumns(solved.theory.site, settings)
+        except AnsatzError as reason:
+            self.note = f"singular values have no rows: {reason}"
+
+    def measure(self, jacobian: Array, units: Mapping[str, Array]) -> dict[str, float]:
+        """Quantities of one network by name.
+
+        jacobian : (S*N, S*N); units : (N,) columns by name of every state, field, bias and input.
+        """
+        if self.found is None:
+            return {}
+        values = singular_values(jacobian)
+        own = SingularLaw(self._columns.measure(units))
+        squares = values**2
+        rows = {
+            "m1": float(np.mean(squares)) - own.m1 + self.found.m1.value,
+            "m2": float(np.mean(squares**2)) - own.m2 + self.found.m2.value,
+        }
+        if own.point:
+            return rows
+        levels = [level for level, item in self.found.quantiles.items() if item.value > 0.0]
+        shares = own.share_below(np.array([self.found.quantiles[level].value for level in levels]))
+        for level, share in zip(levels, shares, strict=True):
+            inside = np.isfinite(share) and 0.0 < share < 1.0
+            rows[f"singular[{level:g}]"] = float(np.quantile(values, share)) if inside else np.nan
+        return rows
+
+    def theory(self, name: str) -> tuple[float, float, float] | None:
+        """Number, error, and the scale to which 2 % refer; None for other names."""
+        found = self.found
+        if found is None:
+            return None
+        if name in ("m1", "m2"):
+            item = getattr(found, name)
+            return item.value, item.error, abs(item.value) or 1.0
+        if name.startswith("singular["):
+            item = found.quantiles[float(name[len("singular[") : -1])]
+            return item.value, item.error, float(np.sqrt(found.m1.value))
+        return None
