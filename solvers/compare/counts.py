@@ -66,7 +66,7 @@ class CountRows:
         if name not in self._disks:
             return None
         count = self._disks[name][1]
-        return count.theory, count.error, count.theory
+        return count.theory, count.error, 1.0  # of all eigenvalues, as for the fractions outside
 
 
 def _disks(density: Density, spectrum: SpectrumResult) -> dict[str, tuple[Disk, Count]]:
