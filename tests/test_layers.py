@@ -32,6 +32,7 @@ SYMPY_IN_SOLVERS = {
     "solvers.critical.criterion",
     "solvers.critical.isometry",
     "solvers.critical.problem",
+    "solvers.critical.zero_state",
     "solvers.equations",
     "solvers.export",
     "solvers.factor_pair",
