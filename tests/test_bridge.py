@@ -256,7 +256,7 @@ def test_isometric_and_orthogonal() -> None:
         ({"scheme": "critcal"}, "`critcal` is no scheme"),
         ({"scheme": "critical"}, "needs a parameter to find"),
         ({"scheme": {"sigma_w": 1.0}, "free": "sigma_b"}, "belong to"),
-        ({"scheme": "critical", "free": "sigma_w", "ranges": {"sigma_w": (0.1, 0.5)}}, "no attracting solution"),
+        ({"scheme": "critical", "free": "sigma_w", "ranges": {"sigma_w": (0.1, 0.5)}}, "no zero state or attracting"),
     ],
 )
 def test_schemes_that_cannot_be(arguments: dict[str, Any], part: str) -> None:

@@ -25,9 +25,9 @@ def found_parameters(
 ) -> dict[str, float]:
     """The parameters given, with the free ones where chi1 = 1.
 
-    "critical" takes the only attracting point; "isometric" the one, of several or of the curve of two free
-    parameters, at which squared singular values spread least.  What is neither given nor free is the default
-    initialiser's.
+    "critical" takes the only point at a zero state or at an attracting solution; "isometric" the one, of several or
+    of the curve of two free parameters, at which squared singular values spread least.  What is neither given nor free
+    is the default initialiser's.
 
     Raises
     ------
@@ -39,7 +39,8 @@ def found_parameters(
     standard = parameters_of(layer.initialiser, layer.hidden, layer.inputs) | dict(parameters)
     given = {name: value for name, value in standard.items() if name not in names or name in parameters}
     found = critical(_with_ensembles(layer.cell, frozenset(orthogonal)), names, given, ranges=ranges)
-    points = [point for point in found.points if point.converged and point.attracting]
+    # Where the zero state is critical its moments are marginal as well: attracting or not is a matter of rounding.
+    points = [point for point in found.points if point.converged and (point.attracting or point.state == "zero")]
     if not points:
         raise _nothing(found, names)
     chosen = _only(points, names) if scheme == "critical" else min(points, key=lambda p: p["isometry_variance"])
@@ -66,6 +67,6 @@ def _nothing(found: Critical, names: tuple[str, ...]) -> BridgeError | Convergen
     if not found.converged:
         return ConvergenceError(f"the search for chi1 = 1 ({searched}) did not converge: {'; '.join(found.notes)}")
     return BridgeError(
-        f"no attracting solution has chi1 = 1 for {searched}; widen ranges={{...}}, change the fixed parameters, "
-        f"or free another than {' and '.join(names)}"
+        f"no zero state or attracting solution has chi1 = 1 for {searched}; widen ranges={{...}}, change the fixed "
+        f"parameters, or free another than {' and '.join(names)}"
     )
