@@ -101,18 +101,26 @@ def test_a_fold_is_a_jump_and_no_root() -> None:
     assert (before, after) == (1, 3)
 
 
-def test_an_outlier_decides_where_a_branch_folds_inside_the_support() -> None:
-    """Theory, section 3: at a fold an isolated eigenvalue is on the line of stability."""
+def test_a_state_that_appears_discontinuously_has_no_critical_gain() -> None:
     cell = parse_cell(
         'name = "switch"\nequations = """\ndx/dt = -x + J @ (x**2/(1 + x**2))\n"""\n[weights]\nJ = "g"\n'
         "[parameters]\ng = 1.0\n"
     )
     found = critical(cell, "g", radius=True, ranges={"g": (0.5, 12.0)})
-    outlier = [point for point in found.points if point.decides == "outlier"]
-    for point in outlier:
-        assert max(abs(complex(*z)) for z in point.numbers["outliers"]) == pytest.approx(0.0, abs=1e-3)
-    assert all(turn.excess > 0 or len(outlier) for turn in found.turns)
-    assert found.turns
+    (turn,) = found.turns
+    assert turn.crosses
+    assert not found.points
+    assert found.converged
+
+
+def test_a_driven_static_solution_of_a_cell_nobody_has_seen() -> None:
+    cell = parse_cell(
+        'name = "driven"\nequations = """\nh\' = tanh(W @ (h**2) + b)\n"""\n[weights]\nW = "g"\n'
+        '[biases]\nb = { mean = "m", std = 0.3 }\n[parameters]\ng = 1.0\nm = 0.2\n'
+    )
+    (point,) = critical(cell, "g", radius=True, ranges={"g": (0.5, 8.0)}).points
+    solved = solve(cell, {"g": point["g"]})
+    assert any(abs((solution["spectral_radius"] or 0.0) - 1.0) < 1e-8 for solution in solved.solutions)
 
 
 def curve_of(name: str, free: tuple[str, str], **options: object) -> Critical:
