@@ -13,6 +13,7 @@ from derive.write.model_section import ansatz_blocks, model_blocks
 from derive.write.presenter import Block, Display, Heading, Paragraph, Presenter
 from derive.write.propagation_section import propagation_blocks
 from derive.write.references import Register
+from derive.write.singular_section import singular_blocks
 from derive.write.spectrum_section import spectrum_blocks
 
 
@@ -27,6 +28,7 @@ def _unnumbered(show: Presenter) -> Iterator[Block]:
     yield from mean_field_blocks(show)
     yield from propagation_blocks(show)
     yield from spectrum_blocks(show)
+    yield from singular_blocks(show)
     yield from limit_blocks(show)
     yield from closing_blocks(show)
 

@@ -203,7 +203,8 @@ class TextNotation:
         if head == "d":
             shown = self.symbol(sp.Symbol(inner + ("^b" if replica else ""), real=True)).text
             return Box("δ" + shown, len(shown) + 1, POWER - 1)
-        letter, replica = self.symbols.letters.get(head, head), replica or head == "Deltaab"
+        letter = self.symbols.letters.get(head) or identifier_unicode(head)
+        replica = replica or head == "Deltaab"
         names = [self.field(item) for item in inner.split(",")]
         if head != "T" and len(names) == 2 and names[0] == names[1]:
             names = names[:1]

@@ -10,6 +10,7 @@ import sympy as sp
 
 from derive.gaussian.average import Average
 from derive.limits import limits_of
+from derive.stability.singular import closed_moments
 from derive.stability.spectrum import LAM, LAM_CONJ
 from derive.theory import Step, Theory
 from derive.write.box import Box
@@ -148,7 +149,7 @@ def latex_presenter(
     """For media whose formulas are written in LaTeX."""
     preset = load_notation(notation)
     limits = limits_of(theory)
-    names = latex_notation(theory.site.cell, preset, moments_of(theory, limits))
+    names = latex_notation(theory.site.cell, preset, moments_of(theory, (*limits, *_singular_steps(theory))))
     return Presenter(theory, limits, LatexStyle(preset.latex), names, medium(names), indexed=preset.time == "index")
 
 
@@ -156,8 +157,13 @@ def text_presenter(theory: Theory, notation: str = DEFAULT) -> Presenter:
     """For a terminal."""
     preset = load_notation(notation)
     limits = limits_of(theory)
-    names = text_notation(theory.site.cell, preset, moments_of(theory, limits))
+    names = text_notation(theory.site.cell, preset, moments_of(theory, (*limits, *_singular_steps(theory))))
     return Presenter(theory, limits, TextStyle(preset.text), names, TextMedium(names), indexed=preset.time == "index")
+
+
+def _singular_steps(theory: Theory) -> tuple[Step, ...]:
+    found = closed_moments(theory)
+    return () if found is None else found.steps
 
 
 def moments_of(theory: Theory, limits: tuple[Step, ...] = ()) -> dict[str, sp.Expr]:

@@ -206,7 +206,7 @@ class Typesetter:
             return _SPECTRAL
         if self._is_moment(symbol):
             return _AVERAGE
-        return _UNKNOWN if symbol.name[:2] in ("q[", "c[", "C[", "De") and "[" in symbol.name else _NAME
+        return _UNKNOWN if symbol.name[:2] in ("q[", "c[", "C[", "De", "Ph", "Ps") and "[" in symbol.name else _NAME
 
     def _is_moment(self, symbol: sp.Symbol) -> bool:
         return symbol.name in self.notation.moments
