@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import sympy as sp
 
 from derive.cell.parameters import Settings, resolve
 from derive.errors import AnsatzError, SizeError
@@ -147,7 +146,7 @@ def symbolic_numbers(
     """m1 and m2 at one solution, with the errors of quadrature and of the solution."""
     check_budget()
     evaluator = solved.same_evaluator()
-    values: dict[sp.Symbol, float] = dict(solution.linearised_at)
+    values = dict(solution.linearised_at)
     values |= {symbol: solved.parameters[name] for name, symbol in solved.theory.site.parameters.items()}
     if found.moments.equations:
         equations = Equations(found.moments, solved.theory.law, evaluator, values)
@@ -162,7 +161,7 @@ def symbolic_numbers(
     return results[0], results[1]
 
 
-def _unknown_errors(solved: Solved, solution: Solution) -> dict[sp.Symbol, float]:
+def _unknown_errors(solved: Solved, solution: Solution) -> dict[Any, float]:
     errors = solution.errors.get("q", {})
     return {symbol: float(errors[name] or 0.0) for name, symbol in solved.theory.variances.items() if name in errors}
 

@@ -6,10 +6,9 @@ are independent: each runs its own chain, and after the burn-in its state has th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
-import sympy as sp
 
 from derive.cell.parameters import Settings
 from derive.meanfield.static import covariance_symbol
@@ -85,6 +84,17 @@ class UntiedSites:
             state = self._rows(self._moved, state, self._draw(covariance, net, units), units)
         columns = dict(zip((str(s) for s in self.site.states), state, strict=True))
         return self._columns.measure(columns | self._draw(covariance, net, units))
+
+    def walk(self, units: int, replicate: int, seed: int = 0) -> Iterator[SiteMeasure]:
+        """The same units at one step after the other, without end; states enter in their stationary law."""
+        rng = np.random.default_rng(np.random.SeedSequence([seed, replicate, units, 1]))
+        noise: Noise = lambda rows: rng.standard_normal((rows, units))  # noqa: E731
+        state, covariance = self._stationary(units, noise)
+        while True:
+            drawn = self._draw(covariance, noise, units)
+            columns = dict(zip((str(s) for s in self.site.states), state, strict=True))
+            yield self._columns.measure(columns | drawn)
+            state = self._rows(self._moved, state, drawn, units)
 
     def _stationary(self, units: int, noise: Noise) -> tuple[Array, dict[str, Array]]:
         """States after the burn-in, and the field covariances."""
@@ -165,7 +175,7 @@ def _given_covariances(site: SiteForm, solution: Solution) -> dict[str, Array]:
         for i, k in enumerate(members):
             for j, m in enumerate(members):
                 left, right = site.fields[min(k, m)].name, site.fields[max(k, m)].name
-                symbol: sp.Symbol = covariance_symbol(left, right)
+                symbol = covariance_symbol(left, right)
                 default = solution.numbers["q"].get(left, 0.0) if k == m else 0.0
                 table[i, j] = solution.values.get(symbol, default)
         found[weight] = table

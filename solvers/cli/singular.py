@@ -11,6 +11,7 @@ from derive.errors import AnsatzError, ParameterError
 from solvers.budget import BudgetSpent
 from solvers.result import CONVERGED
 from solvers.singular import singular_of
+from solvers.singular_products import product_of
 from solvers.solution import Solved, plain
 from solvers.solve import solve
 
@@ -52,6 +53,10 @@ def add_singular(found: dict[str, Any], solved: Solved, tol: float, steps: int |
             record["singular"], errors = result.numbers()
             record["error"] = {**record["error"], "singular": errors}
             verdict, notes = result.verdict, result.notes
+            if steps is not None:
+                product = product_of(solved, solution, steps)
+                record["singular"]["product"], errors["product"] = product.numbers()
+                notes = (*notes, *product.notes)
         except AnsatzError as reason:
             verdict, notes = CONVERGED, (f"no singular values: {reason}",)
         except BudgetSpent as spent:

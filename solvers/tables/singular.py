@@ -27,3 +27,6 @@ def singular_rows(record: Record) -> Iterator[tuple[str, str]]:
         what = "largest to smallest" if float(trim) == 0.0 else f"without {trim} on either side"
         text = "infinite as N grows" if value is None else short(value)
         yield "condition", f"{text}  ({what})"
+    if product := found.get("product"):
+        for name in ("m1", "m2"):
+            yield f"{name} of {product['steps']} steps", compact(product[name], errors["product"][name])
