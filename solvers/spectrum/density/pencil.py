@@ -16,7 +16,9 @@ from solvers.measure import SiteMeasure
 from solvers.spectrum.density.blocks import Blocks
 from solvers.spectrum.density.potential import Array, ComplexArray, Slopes
 
-START_STEPS = 30
+START_STEPS = 12
+POWER_STEPS = 40
+LEAST = 1e-6
 AMPLITUDES = np.linspace(-30.0, 12.0, 43)
 
 
@@ -45,9 +47,7 @@ class PencilPotential:
         """P -> sigma^2 E[T P T^dagger] on the entries that P may have, (U, U)."""
         T = self._transfer(lam)
         k, m = self.blocks.units.T
-        variance = np.empty(self._K)
-        for group in self.blocks.groups:
-            variance[list(group.fields)] = group.variance
+        variance = self._variances()
         with np.errstate(all="ignore"):
             left, right = T[:, k][:, :, k], T[:, m][:, :, m].conj()
             return np.asarray(variance[k][:, None] * np.einsum("n,nuv,nuv->uv", self._weights, left, right))
@@ -74,17 +74,39 @@ class PencilPotential:
         return np.array([self._start(value) for value in lam]).reshape(lam.size, self.parameters)
 
     def _start(self, lam: complex) -> Array:
-        h = self.blocks.size
-        one = self.blocks.coordinates(np.eye(self._K, dtype=complex))
-        theta = np.concatenate([one, one])
+        theta = self._leading(lam)
         excess = [self._excess(lam, theta * np.exp(0.5 * amplitude)) for amplitude in AMPLITUDES]
         last = max((k for k, value in enumerate(excess) if value > 0), default=0)
         theta = theta * np.exp(0.5 * AMPLITUDES[last])
         points = np.array([lam])
         for _ in range(START_STEPS):
             theta = self.iterated(points, theta[None, :])[0]
-        assert theta.size == 2 * h
         return theta
+
+    def _leading(self, lam: complex) -> Array:
+        """P and Q along the leading eigenvectors of the gain, kept positive definite."""
+        blocks, operator = self.blocks, self._operator(lam)
+        one = blocks.coordinates(np.eye(self._K, dtype=complex))
+        if not np.isfinite(operator).all() or not operator.any():
+            return np.concatenate([one, one])
+        variance = self._variances()[blocks.units[:, 0]]
+        backward = variance[:, None] * (operator / variance[:, None]).conj().T
+        parts = []
+        for matrix in (operator, backward):
+            vector = np.where(blocks.units[:, 0] == blocks.units[:, 1], 1.0 + 0.0j, 0.0)
+            for _ in range(POWER_STEPS):
+                vector = matrix @ vector
+                vector = vector / np.abs(vector).max()
+            whole = np.zeros((self._K, self._K), complex)
+            whole[blocks.units[:, 0], blocks.units[:, 1]] = vector
+            parts.append(blocks.coordinates(whole) + LEAST * one)
+        return np.concatenate(parts)
+
+    def _variances(self) -> Array:
+        variance = np.empty(self._K)
+        for group in self.blocks.groups:
+            variance[list(group.fields)] = group.variance
+        return variance
 
     def _excess(self, lam: complex, theta: Array) -> float:
         """tr(P dPhi/dP): above zero where P and Q are too small."""
@@ -127,7 +149,7 @@ class PencilPotential:
         return Slopes(*(np.array(column) for column in zip(*parts, strict=True)))
 
     def _slopes(self, lam: complex, theta: Array) -> tuple[object, ...]:
-        blocks, h, p = self.blocks, self.blocks.size, self.parameters
+        blocks, p = self.blocks, self.parameters
         P, Q = self._matrices(theta)
         N, value = self._entries(lam, P, Q)
         first, second = self._derivatives(N)
@@ -138,7 +160,6 @@ class PencilPotential:
         hessian = second[:p, :p].real - blocks.coupling_hessian(P, Q)
         scale = np.maximum(self._scales(added), 1e-300)
         narrow, hole = blocks.narrowing(P, Q)
-        assert added.size == 2 * h
         scale = scale * np.concatenate([narrow, narrow])
         equations = np.where(np.concatenate([hole, hole]), 0.0, gradient / scale)
         return (
