@@ -9,8 +9,9 @@ import numpy as np
 from derive.cell.parameters import Settings
 from derive.errors import GatefieldError
 from solvers.budget import check_budget
+from solvers.compare.networks import Preparation
 from solvers.mean_field_draw import MeanFieldDraw
-from solvers.simulate import Network, measure_static
+from solvers.simulate import Network, measure_static, singular_values
 from solvers.solution import Solved
 
 MOST_EIGENVALUES = 1200
@@ -36,6 +37,24 @@ def eigenvalue_clouds(solved: Solved, settings: Settings, N: int, seed: int) -> 
             clouds.append(None)
             continue
         clouds.append(measured.samples[0].eigenvalues if measured.settled[0] else None)
+    return clouds
+
+
+def singular_clouds(solved: Solved, settings: Settings, N: int, seed: int) -> list[np.ndarray | None]:
+    """Singular values of one network at each solution, as `eigenvalue_clouds`."""
+    cell = solved.theory.site.cell
+    units = max(2, min(N, MOST_EIGENVALUES // len(cell.states)))
+    clouds: list[np.ndarray | None] = []
+    for index, solution in enumerate(solved.solutions):
+        check_budget()
+        others = [other for k, other in enumerate(solved.solutions) if k != index]
+        try:
+            prepare = Preparation(solved.theory, settings, solution, others, seed)
+            prepared = prepare(np.random.SeedSequence([seed, units]), units)
+            reached = prepared.state is not None
+            clouds.append(singular_values(prepared.linearise().jacobian()) if reached else None)
+        except (GatefieldError, np.linalg.LinAlgError):
+            clouds.append(None)
     return clouds
 
 

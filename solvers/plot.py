@@ -18,12 +18,14 @@ from solvers.solve import is_stable
 from solvers.spectra import Spectra
 from solvers.spectrum import SpectrumResult
 from solvers.spectrum.density import Grid
+from solvers.spectrum.singular_law import SingularLaw
 
 BLUE, VERMILION, GREEN, GREY, SKY = "#0072B2", "#D55E00", "#009E73", "#666666", "#56B4E9"
 """Okabe and Ito's colours, told apart with every kind of colour vision and in print; shapes differ as well."""
 
 STYLE: dict[Any, Any] = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 150}
 COLUMNS = 3
+SINGULAR_POINTS = 120
 EVEN = 5.0
 NOTHING = 1e-6
 
@@ -208,3 +210,45 @@ def save(figure: Figure, path: Path) -> None:
     """Write a figure; the format is that of the file's name."""
     FigureCanvasAgg(figure)
     figure.savefig(path, metadata={"Software": None})
+
+
+def singular_figure(
+    path: Path, title: str, laws: Sequence[SingularLaw | None], values: Sequence[np.ndarray | None]
+) -> None:
+    """One panel for each solution: histogram of the singular values of a network, and the theory's density over it."""
+    columns = min(len(laws), COLUMNS)
+    rows = math.ceil(len(laws) / columns)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(5.2 * columns + 0.4, 3.8 * rows + 0.8), layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False).ravel()
+        for number, (panel, law, measured) in enumerate(zip(axes, laws, values, strict=False)):
+            _singular_panel(panel, law, measured)
+            panel.set_title(f"solution {number}", fontsize=10)
+            panel.set_xlabel("singular value s")
+            panel.set_ylabel("density ρ(s)")
+        for panel in axes[len(laws) :]:
+            panel.set_visible(False)
+        figure.suptitle(title)
+        save(figure, path)
+
+
+def _singular_panel(panel: Axes, law: SingularLaw | None, measured: np.ndarray | None) -> None:
+    if measured is not None:
+        span = (min(float(measured.min()), 0.99 * float(measured.max())), max(1.01 * float(measured.max()), 1e-12))
+        panel.hist(
+            measured, bins=60, range=span, density=True, color=SKY, edgecolor="white", linewidth=0.3,
+            label="one network",
+        )  # fmt: skip
+    if law is None or law.size == 0.0:
+        return
+    if law.point:
+        panel.axvline(law.size, color=BLUE, linewidth=1.8, label="theory: all equal")
+    else:
+        ends = law.ends()
+        # Points crowd towards both ends, where the density may have a root or a pole.
+        angle = np.linspace(0.0, np.pi, SINGULAR_POINTS + 2)[1:-1]
+        s = ends.lower + 0.5 * (ends.upper - ends.lower) * (1.0 - np.cos(angle))
+        rho = law.density(s)
+        panel.plot(s, rho, "-", color=BLUE, linewidth=1.8, label="theory")
+        panel.set_ylim(0.0, 2.2 * float(np.nanquantile(rho, 0.9)))
+    panel.legend(frameon=False)

@@ -14,6 +14,7 @@ from solvers.singular import singular_of
 from solvers.singular_products import product_of
 from solvers.solution import Solved, plain
 from solvers.solve import solve
+from solvers.spectrum.singular_law import SingularLaw
 
 
 def check_options(given: argparse.Namespace) -> None:
@@ -44,12 +45,21 @@ def untied_singular(
     return found, converged and solved.converged
 
 
-def add_singular(found: dict[str, Any], solved: Solved, tol: float, steps: int | None = None) -> bool:
-    """Put ``singular`` into each of ``found["solutions"]``; whether all converged."""
+def add_singular(
+    found: dict[str, Any], solved: Solved, tol: float, steps: int | None = None,
+    laws: list[SingularLaw | None] | None = None,
+) -> bool:  # fmt: skip
+    """Put ``singular`` into each of ``found["solutions"]``; whether all converged.
+
+    laws : a list that is given the law of each solution, None where there is none.
+    """
     converged = True
+    laws = [] if laws is None else laws
     for record, solution in zip(found["solutions"], solved.solutions, strict=False):
+        laws.append(None)
         try:
             result = singular_of(solved, solution, tol=tol)
+            laws[-1] = result.law
             record["singular"], errors = result.numbers()
             record["error"] = {**record["error"], "singular": errors}
             verdict, notes = result.verdict, result.notes

@@ -17,10 +17,12 @@ from solvers.cli.chosen import chosen_cell
 from solvers.cli.objects import print_json, unfinished
 from solvers.cli.progress import Progress
 from solvers.cli.singular import add_singular, check_options, untied_singular
-from solvers.clouds import MOST_EIGENVALUES, eigenvalue_clouds
+from solvers.clouds import MOST_EIGENVALUES, eigenvalue_clouds, singular_clouds
 from solvers.output import writable_file
+from solvers.solution import Solved
 from solvers.spectra import Spectra, spectra
 from solvers.spectrum.density import parse_region
+from solvers.spectrum.singular_law import SingularLaw
 from solvers.tables.theory import spectra_text
 
 FORMATS = (".png", ".pdf", ".svg")
@@ -50,7 +52,10 @@ def run(given: argparse.Namespace) -> int:
                 for record in found["solutions"]:
                     record.pop("density", None)  # computed for the figure alone
             if given.singular:
-                converged = add_singular(found, result.solved, given.tol) and converged
+                laws: list[SingularLaw | None] = []
+                converged = add_singular(found, result.solved, given.tol, laws=laws) and converged
+                if path is not None:
+                    _draw_singular(path.with_stem(f"{path.stem}-singular"), result.solved, settings, laws)
         except BudgetSpent as spent:
             found, converged = unfinished(cell, given, spent, solutions=[]), False
     return _finish(given, found, converged)
@@ -81,3 +86,10 @@ def _draw(path: Path, result: Spectra, settings: Settings) -> None:
     from solvers.plot import density_figure  # optional dependency
 
     density_figure(path, result, eigenvalue_clouds(result.solved, settings, MOST_EIGENVALUES, 0))
+
+
+def _draw_singular(path: Path, solved: Solved, settings: Settings, laws: list[SingularLaw | None]) -> None:
+    from solvers.plot import singular_figure  # optional dependency
+
+    title = f"{solved.theory.site.cell.name}: singular values of the Jacobian"
+    singular_figure(writable_file(path), title, laws, singular_clouds(solved, settings, MOST_EIGENVALUES, 0))
