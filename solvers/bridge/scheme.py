@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Literal
 
-from derive.cell.spec import Cell
+from derive.cell.orthogonal import orthogonal as with_orthogonal
 from derive.errors import ConvergenceError
 from derive.frameworks import parameters_of
 from solvers.bridge.layer import BridgeError, Layer
@@ -38,18 +37,13 @@ def found_parameters(
     names = (free,) if isinstance(free, str) else tuple(free)
     standard = parameters_of(layer.initialiser, layer.hidden, layer.inputs) | dict(parameters)
     given = {name: value for name, value in standard.items() if name not in names or name in parameters}
-    found = critical(_with_ensembles(layer.cell, frozenset(orthogonal)), names, given, ranges=ranges)
+    found = critical(with_orthogonal(layer.cell, orthogonal), names, given, ranges=ranges)
     # Where the zero state is critical its moments are marginal as well: attracting or not is a matter of rounding.
     points = [point for point in found.points if point.converged and (point.attracting or point.state == "zero")]
     if not points:
         raise _nothing(found, names)
     chosen = _only(points, names) if scheme == "critical" else min(points, key=lambda p: p["isometry_variance"])
     return dict(parameters) | {name: float(chosen.free[name]) for name in names}
-
-
-def _with_ensembles(cell: Cell, orthogonal: frozenset[str]) -> Cell:
-    weights = {name: replace(w, ensemble="haar") if name in orthogonal else w for name, w in cell.weights.items()}
-    return replace(cell, weights=weights)
 
 
 def _only(points: Sequence[CriticalPoint], names: tuple[str, ...]) -> CriticalPoint:
