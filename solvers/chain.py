@@ -17,7 +17,8 @@ import numpy.typing as npt
 from derive.cell.parameters import Settings
 from derive.errors import AnsatzError
 from derive.site import SiteForm
-from solvers.chain_population import Model, Population, columns
+from solvers.chain_model import Model
+from solvers.chain_population import Population, columns
 from solvers.chain_streams import canonical_site
 from solvers.result import CONVERGED
 
@@ -156,7 +157,7 @@ class _Run:
             [item.name for item in site.definitions],
             [str(state) for state in site.states],
         )
-        self.steps, self.pair_steps = 0, 0
+        self.steps = 0
         self.complaints: list[str] = []
 
     # Running --------------------------------------------------------------------------------------------------------
@@ -257,9 +258,7 @@ class _Run:
             self.complain("the second moments of the states still drift", "the states decay, grow or relax slowly")
         for population in self.populations:
             population.split()
-        single = self.steps
         both = self.burn_in(second=True)
-        self.pair_steps = self.steps - single
         if self.diverged:
             return self.divergence()
         if settled and not both:
@@ -344,8 +343,11 @@ class _Run:
             )
             infinite = Estimate(float("inf"), 0.0)
             return infinite, infinite if equal else None, None
-        self.note_spreading(measured.shape[1], notes)
-        chi1, chi_star = _growth(measured[:, :, -2]), _growth(measured[:, :, -1])
+        chi1 = _growth(measured[:, :, -2])
+        # Replicas that are equal are one: their perturbations are those of chi1, which is known the better.
+        chi_star = chi1 if equal else _growth(measured[:, :, -1])
+        if not equal:
+            self.note_spreading(notes)
         if not 0.0 < chi_star.value < 1.0:
             return chi1, chi_star, Estimate(0.0, 0.0) if chi_star.value == 0.0 else None
         xi = -1.0 / np.log(chi_star.value)
@@ -354,15 +356,13 @@ class _Run:
             notes.append("chi_star is 1 within a few standard errors: xi is known in order of magnitude at best")
         return chi1, chi_star, Estimate(float(xi), float(error))
 
-    def note_spreading(self, window: int, notes: list[str]) -> None:
-        for number, name in enumerate(("chi1", "chi_star")):
-            count = sum(population.spread[number] for population in self.populations)
-            if count:
-                every = POPULATIONS * (window + self.pair_steps) / count
-                notes.append(
-                    f"{name}: few sites carry the mean perturbation, which was given to every site once in"
-                    f" {every:.3g} steps; correlations of state and perturbation over longer times are left out"
-                )
+    def note_spreading(self, notes: list[str]) -> None:
+        count = sum(population.spread for population in self.populations)
+        if count:
+            notes.append(
+                "chi_star: few sites carry the mean perturbation between replicas, which was given to every site"
+                f" {count / POPULATIONS:.3g} times; correlations of state and perturbation over longer times are lost"
+            )
 
 
 def _replicas_equal(tables: Mapping[str, Mapping[str, Estimate]]) -> bool:

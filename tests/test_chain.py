@@ -261,3 +261,30 @@ def test_repeated_seeds_scatter_as_claimed():
         errors = np.array([pick(run).standard_error for run in runs])
         ratio = np.var(values, ddof=1) / np.mean(errors**2)
         assert 0.17 < ratio < 3.2  # chi-square with 15 degrees of freedom, errors with 15 each: 1e-4 on either side
+
+
+def test_growth_that_few_sites_carry():
+    """A product of gates that are drawn anew each step: the law of its square has a tail exponent of 1.07."""
+    cell = parse_cell(
+        """
+        equations = '''
+        g  = sigmoid(b)
+        h' = tanh(W @ (g*h) + c)
+        k' = g*k + (1 - g)*erf(V @ (g*k))/2
+        '''
+        [weights]
+        W = 1.0
+        V = 0.46
+        [biases]
+        b = { mean = -0.55, std = 1.01 }
+        c = { std = 0.5 }
+        """
+    )
+    found = chain(cell)
+
+    def gate(power, shut=0):
+        return gauss(lambda x: sigmoid(x - 0.55) ** power * (1 - sigmoid(x - 0.55)) ** shut, 1.01**2)
+
+    agrees(found.chi1, gate(2) * (1 + 0.46**2 / np.pi * gate(0, 2)))
+    assert found.chi1.standard_error < 3e-3 * found.chi1.value
+    assert found.chi_star == found.chi1  # k decays, and the replicas of h merge

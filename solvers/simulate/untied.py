@@ -29,6 +29,7 @@ NEGLIGIBLE = 1e-12  # a second moment this much below its start has decayed
 DECAYED = 1e-6  # nothing smaller is measured with any precision
 RUNAWAY = 1e6
 BATCHES = 16  # a window is cut into so many means; their scatter is its error
+CARRIERS = "carriers"  # key of a step: units that carry the perturbation, as a share of all
 FAINT = 0.05  # an overlap below this share of Q is measured against Q
 
 
@@ -44,6 +45,8 @@ class UntiedSample:
     outcome : one sentence
     state : (S, N, 2), both replicas after the last step
     sites : (N,) columns by name - states entering, fields, biases and inputs of the last step of replica a
+    carriers : share of the units that carry the tangents, (sum w)^2 / (N sum w^2) with w = d^2, of the state where it
+        is smallest; about a third where d is Gaussian.  Where it falls with N, few units carry the mean growth.
     """
 
     values: Mapping[str, float]
@@ -52,6 +55,7 @@ class UntiedSample:
     outcome: str
     state: Array
     sites: Mapping[str, Array]
+    carriers: float = float("nan")
 
 
 @dataclass(frozen=True)
@@ -171,7 +175,8 @@ def sample_untied(
         text = f"diverged at step {burn_in + len(measured)}: mean square state {replicas.size:.3g}"
         return UntiedSample({}, burn_in, False, text, replicas.state, replicas.sites)
     text = f"settled after {burn_in} steps" if settled else _unsettled(burn_in)
-    return UntiedSample(_averages(measured), burn_in, settled, text, replicas.state, replicas.sites)
+    carriers = float(np.mean([step[CARRIERS] for step in measured]))
+    return UntiedSample(_averages(measured), burn_in, settled, text, replicas.state, replicas.sites, carriers)
 
 
 def _measure(replicas: Replicas, window: int, max_window: int, precision: float) -> list[dict[str, float]]:
@@ -189,7 +194,7 @@ def _measure(replicas: Replicas, window: int, max_window: int, precision: float)
 def _is_precise(measured: list[dict[str, float]], precision: float) -> bool:
     table = {name: np.array([step[name] for step in measured]) for name in measured[0]}
     for name, series in table.items():
-        if name.startswith(("share", "q_total")):
+        if name.startswith(("share", "q_total", CARRIERS)):
             continue
         # The growth is a rate: what counts is the error of its exponent, whatever its size.
         size = 1.0 if name == "log growth" else abs(float(series.mean()))
@@ -284,19 +289,28 @@ class Replicas:
     def _rescale(self) -> dict[str, float]:
         """Log growth of the mean square, and each state's share of it; columns get unit length."""
         squares = np.sum(self.tangent**2, axis=1)
+        carriers = _carriers(self.tangent, squares)
         total = np.sum(squares, axis=0)
         growth = np.mean(total)
         shares = np.mean(squares, axis=1) / growth
         # A column of zeros (nothing was passed on) stays one: the growth is then 0 from here on.
         self.tangent = self.tangent / np.sqrt(np.where(total > 0, total, 1.0))
-        values = {"log growth": float(np.log(growth))}
+        values = {"log growth": float(np.log(growth)), CARRIERS: carriers}
         names = self.network.states
         return values | {f"share[{name}]": float(part) for name, part in zip(names, shares, strict=True)}
 
 
+def _carriers(tangent: Array, squares: Array) -> float:
+    """Smallest share, over states that are perturbed at all, of units that carry a tangent (S, N, tangents)."""
+    with np.errstate(all="ignore"):
+        shares = squares**2 / (tangent.shape[1] * np.sum(tangent**4, axis=1))
+    shares = shares[np.isfinite(shares) & (shares > 0)]
+    return float(shares.min()) if shares.size else 1.0
+
+
 def has_settled(history: list[dict[str, float]], start: Mapping[str, float]) -> bool:
     """The burn-in rule of `measure_untied`, on the quantities of all steps so far."""
-    names = [name for name in history[0] if name != "log growth" and not name.startswith("q_total")]
+    names = [name for name in history[0] if name not in ("log growth", CARRIERS) and not name.startswith("q_total")]
     floor = NEGLIGIBLE * max(1.0, max(abs(value) for value in start.values()))
     return all(_steady(np.array([step[name] for step in history]), floor) for name in names)
 
@@ -317,7 +331,7 @@ def _batch_error(series: Array, batches: int) -> float:
 
 
 def _averages(measured: list[dict[str, float]]) -> dict[str, float]:
-    names = [name for name in measured[0] if name != "log growth" and not name.startswith("share")]
+    names = [name for name in measured[0] if name not in ("log growth", CARRIERS) and not name.startswith("share")]
     values = {name: float(np.mean([step[name] for step in measured])) for name in names}
     with np.errstate(all="ignore"):
         logs = np.array([step["log growth"] for step in measured])
