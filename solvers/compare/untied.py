@@ -61,6 +61,12 @@ def untied_rows(
         slow = sum(not sample.settled for group in tables.values() for sample in group)
         result.notes.append(f"{slow} networks had not settled after {MAX_BURN_IN} steps: their rows decide nothing")
     solution = solved.solutions[index]
+    localised = _localised(tables)
+    if localised:
+        result.notes.append(
+            "chi1 decides nothing: fewer and fewer units carry the perturbation as N grows (a product of many gates has"
+            " a heavy-tailed law), and networks grow less than the mean until N is astronomical"
+        )
     singular = SingularRows(solved, solution, settings)
     if singular.note:
         result.notes.append(singular.note)
@@ -70,14 +76,18 @@ def untied_rows(
         theory = solution[name]
         assert theory is not None
         sizes = Sizes(name, values)
-        result.rows.append(
-            compare_row(index, sizes, float(theory), solution.error(name), scale, settled=settled)
-        )
+        decides = settled and not (localised and name == "chi1")
+        result.rows.append(compare_row(index, sizes, float(theory), solution.error(name), scale, settled=decides))
     for name in dict.fromkeys(name for sample in samples for name in sample.values):
         if (stated := singular.theory(name)) is not None:
             values = {units: np.array([s.values.get(name, np.nan) for s in group]) for units, group in tables.items()}
             result.rows.append(compare_row(index, Sizes(name, values), *stated, settled=settled))
     return result
+
+
+def _localised(tables: Mapping[int, list[UntiedSample]]) -> bool:
+    carriers = {units: float(np.mean([s.carriers for s in group])) for units, group in tables.items() if group}
+    return carriers[max(carriers)] < LOCALISED * carriers[min(carriers)]
 
 
 def _add_singular(
