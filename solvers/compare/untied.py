@@ -27,9 +27,9 @@ SLOW = 0.98
 """Above this chi_star an overlap takes more than fifty steps per e-fold (at 1 it moves as 1/t): the longest burn-in
 and window would hold fewer than eighty of them."""
 
-LOCALISED = 0.8
+LOCALISED = 0.55
 """Where the share of units that carry the perturbation falls by more than this from N/4 to N, its law has a heavy tail
-(the share goes as N^(1 - 2/k) if the tail exponent k is below 2), and networks of any size show less growth."""
+(the share goes as N^(1 - 2/k) if the tail exponent k is below 2, here 1.4): networks of any size show less growth."""
 
 
 def untied_rows(
