@@ -48,21 +48,29 @@ class SingularRows:
         """
         if self.found is None:
             return {}
-        values = singular_values(jacobian)
         own = SingularLaw(self._columns.measure(units))
-        squares = values**2
-        rows = {
-            "m1": float(np.mean(squares)) - own.m1 + self.found.m1.value,
-            "m2": float(np.mean(squares**2)) - own.m2 + self.found.m2.value,
-        }
+        rows = self._moments(jacobian, own, self.found)
         if own.point:
             return rows
+        values = singular_values(jacobian)
         levels = [level for level, item in self.found.quantiles.items() if item.value > 0.0]
         shares = own.share_below(np.array([self.found.quantiles[level].value for level in levels]))
         for level, share in zip(levels, shares, strict=True):
             inside = np.isfinite(share) and 0.0 < share < 1.0
             rows[f"singular[{level:g}]"] = float(np.quantile(values, share)) if inside else np.nan
         return rows
+
+    def moments(self, jacobian: Array, units: Mapping[str, Array]) -> dict[str, float]:
+        """m1 and m2 alone, which need no decomposition; arguments as of `measure`."""
+        if self.found is None:
+            return {}
+        return self._moments(jacobian, SingularLaw(self._columns.measure(units)), self.found)
+
+    @staticmethod
+    def _moments(jacobian: Array, own: SingularLaw, found: SingularResult) -> dict[str, float]:
+        m1 = float(np.sum(jacobian**2)) / len(jacobian)
+        m2 = float(np.sum((jacobian @ jacobian.T) ** 2)) / len(jacobian)
+        return {"m1": m1 - own.m1 + found.m1.value, "m2": m2 - own.m2 + found.m2.value}
 
     def theory(self, name: str) -> tuple[float, float, float] | None:
         """Number, error, and the scale to which 2 % refer; None for other names."""

@@ -23,6 +23,9 @@ ERROR_OF_A_SIZE = 0.004
 """Relative error asked of the mean over all networks of one size; the extrapolation to N -> infinity makes about
 one and a half times as much of it, which stays below what a verdict needs."""
 
+DRAWS = 6
+"""Draws of the weights for m1 and m2."""
+
 SLOW = 0.98
 """Above this chi_star an overlap takes more than fifty steps per e-fold (at 1 it moves as 1/t): the longest burn-in
 and window would hold fewer than eighty of them."""
@@ -93,7 +96,11 @@ def _localised(tables: Mapping[int, list[UntiedSample]]) -> bool:
 def _add_singular(
     singular: SingularRows, cell: Cell, settings: Settings, tables: dict[int, list[UntiedSample]], seed: int
 ) -> None:
-    """Singular values of the next step of every network: fresh weights, at the state that it has reached."""
+    """Singular values of the next step of every network: fresh weights, at the state that it has reached.
+
+    m1 and m2 are means over several draws of the weights: where few units have large slopes, m2 of one draw scatters by
+    several per cent, whatever N.
+    """
     if singular.found is None:
         return
     for units, group in tables.items():
@@ -105,6 +112,11 @@ def _add_singular(
             network = Network(cell, settings, units, np.random.default_rng(sequence))
             state = sample.state[..., 0]
             measured = singular.measure(network.jacobian(state), sites_of(network, state))
+            table = [measured]
+            for _ in range(DRAWS - 1):
+                network.redraw()
+                table.append(singular.moments(network.jacobian(state), sites_of(network, state)))
+            measured |= {name: float(np.mean([row[name] for row in table])) for name in ("m1", "m2")}
             group[place] = replace(sample, values={**sample.values, **measured})
 
 
