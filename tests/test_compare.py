@@ -69,6 +69,7 @@ def agrees_but_for_m2(found):
     return found.verdict != "disagrees"
 
 
+@pytest.mark.slow
 def test_a_planted_unstable_solution_agrees_and_has_no_moments():
     found = check(load("gru"), RESET, N=280, seeds=20)
     assert agrees_but_for_m2(found)

@@ -127,6 +127,7 @@ def curve_of(name: str, free: tuple[str, str], **options: object) -> Critical:
     return critical(load(name), free, **options)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_a_critical_curve_passes_through_the_published_point() -> None:
     found = curve_of("vanilla", ("sigma_w", "sigma_b"), ranges={"sigma_w": (0.5, 2.0), "sigma_b": (0.0, 0.4)})
     table = np.array([[point["sigma_w"], point["sigma_b"]] for point in found.points])

@@ -42,7 +42,7 @@ POINTS: dict[str, dict[str, float]] = {
 }
 CASES = [(name, "static") for name in sorted(shipped())]
 CASES += [(name, "untied") for name in sorted(shipped()) if load(name).time == "discrete"]
-SLOW = {("lstm", "static"), ("gru-reset-after", "untied")}
+SLOW = {("lstm", "static"), ("lstm", "untied"), ("gru-reset-after", "untied")}
 MARKED = [pytest.param(*case, marks=pytest.mark.slow if case in SLOW else ()) for case in CASES]
 
 
