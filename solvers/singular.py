@@ -90,7 +90,9 @@ def singular_of(
     start = first.quantiles(asked)
     table = [start] if first.point else [_refined(measure, start, asked) for measure in measures]
     values = np.mean(table, axis=0)
-    errors = _errors(np.array(table), start, first)
+    gaps = first.unresolved(asked)
+    values = np.where(np.isfinite(values) & (gaps == 0.0), values, start)  # at a jump the law has no slope to refine by
+    errors = np.fmax(_errors(np.array(table), start, first), gaps)
     quantiles = {
         level: Estimate(float(x), float(error)) for level, x, error in zip(asked, values, errors, strict=True)
     }

@@ -24,6 +24,8 @@ from solvers.spectrum.singular_law import SingularLaw
 
 LEVELS = (0.25, 0.5, 0.75)
 TOLERANCE = 1e-9
+ASIDE, JUMP = 1e-3, 0.02
+"""Where more than this share of the singular values lies so close to a quantile, it is an atom."""
 
 
 class SingularRows:
@@ -54,11 +56,16 @@ class SingularRows:
             return rows
         values = singular_values(jacobian)
         levels = [level for level, item in self.found.quantiles.items() if item.value > 0.0]
-        shares = own.share_below(np.array([self.found.quantiles[level].value for level in levels]))
-        for level, share in zip(levels, shares, strict=True):
-            inside = np.isfinite(share) and 0.0 < share < 1.0
-            rows[f"singular[{level:g}]"] = float(np.quantile(values, share)) if inside else np.nan
+        for level in levels:
+            share = self._share(own, self.found.quantiles[level].value, level)
+            rows[f"singular[{level:g}]"] = float(np.quantile(values, share)) if 0.0 < share < 1.0 else np.nan
         return rows
+
+    @staticmethod
+    def _share(own: SingularLaw, quantile: float, level: float) -> float:
+        """What the units of a network say lies below the theory's quantile; the level itself at an atom."""
+        below, here, above = own.share_below(quantile * np.array([1.0 - ASIDE, 1.0, 1.0 + ASIDE]))
+        return float(here) if above - below < JUMP else level  # also where one is not known
 
     def moments(self, jacobian: Array, units: Mapping[str, Array]) -> dict[str, float]:
         """m1 and m2 alone, which need no decomposition; arguments as of `measure`."""

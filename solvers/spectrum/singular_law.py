@@ -120,6 +120,17 @@ class SingularLaw:
         values = dict(zip(wanted.tolist(), found.tolist(), strict=True))
         return np.array([values.get(float(level), 0.0) for level in levels])
 
+    def unresolved(self, levels: Sequence[float]) -> Array:
+        """How far apart the points are between which the share below passes a level in a jump, zero elsewhere.
+
+        At an atom, and where the pencil was not solved, a quantile lies somewhere between them.
+        """
+        if self.point:
+            return np.zeros(len(levels))
+        s, share = self._table()
+        low, high = _brackets(s, share, np.asarray(levels))
+        return np.where(_reached(s, share, np.asarray(levels)), 0.0, high - low)
+
     def ends_zero(self) -> float:
         """Share of exact zeros: what is left of the share below as s falls to zero."""
         one, two = self.share_below(self.size * np.array([NEAR_ZERO, 2 * NEAR_ZERO]))
