@@ -15,7 +15,9 @@ import numpy as np
 
 from derive.cell.parameters import Settings
 from derive.errors import AnsatzError
+from solvers.budget import BudgetSpent, budget, check_budget, time_left
 from solvers.measure import UnitColumns
+from solvers.result import CONVERGED
 from solvers.simulate import singular_values
 from solvers.simulate.elementwise import Array
 from solvers.singular import SingularResult, singular_of
@@ -24,6 +26,9 @@ from solvers.spectrum.singular_law import SingularLaw
 
 LEVELS = (0.25, 0.5, 0.75)
 TOLERANCE = 1e-9
+PATIENCE = 15.0
+"""Seconds that the law of singular values may take; every network then needs a share of it."""
+
 ASIDE, JUMP = 1e-3, 0.02
 """Where more than this share of the singular values lies so close to a quantile, it is an atom."""
 
@@ -37,11 +42,22 @@ class SingularRows:
     def __init__(self, solved: Solved, solution: Solution, settings: Settings) -> None:
         self.found: SingularResult | None = None
         self.note = ""
+        left = time_left()
         try:
-            self.found = singular_of(solved, solution, levels=LEVELS, tol=TOLERANCE)
-            self._columns = UnitColumns(solved.theory.site, settings)
+            with budget(PATIENCE if left is None else min(left, PATIENCE)):
+                found = singular_of(solved, solution, levels=LEVELS, tol=TOLERANCE)
         except AnsatzError as reason:
             self.note = f"singular values have no rows: {reason}"
+            return
+        except BudgetSpent:
+            check_budget()
+            self.note = f"singular values have no rows: their law needs more than {PATIENCE:g} s"
+            return
+        if found.verdict != CONVERGED:
+            self.note = f"singular values have no rows: {found.verdict}"
+            return
+        self.found = found
+        self._columns = UnitColumns(solved.theory.site, settings)
 
     def measure(self, jacobian: Array, units: Mapping[str, Array]) -> dict[str, float]:
         """Quantities of one network by name.
