@@ -20,8 +20,8 @@ from solvers.solve import solve
 SAMPLE = (2, 4, 6, 7, 9, 13, 25, 33)
 """Cheap cells that between them have shared, nested and squared operands, one or two states, relu, both times."""
 
-CHECKED = (4, 6, 7, 36, 52)
-"""Cheap to compare; 7 has eigenvalues on a pole, 36 a zero state on a kink."""
+CHECKED = (4, 7, 52)
+"""Cheap to compare; 7 has eigenvalues on a pole."""
 MANY = tuple(range(60))
 SECONDS = 60.0
 
