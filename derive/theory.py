@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from functools import lru_cache, wraps
+from typing import Literal, TypeVar
 
 import sympy as sp
 
@@ -13,6 +14,7 @@ from derive.rich import Rich
 from derive.site import SiteForm
 
 Closure = Literal["exact", "implicit", "sampled"]
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,33 @@ class Theory(Rich):
     replicas: Replicas | None = None
     perturbation: sp.Matrix | None = None
     missing: tuple[str, ...] = ()
+
+
+class _Same:
+    """A theory, compared by identity: hashing its expressions costs more than it saves."""
+
+    def __init__(self, theory: Theory) -> None:
+        self.theory = theory
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.theory is self.theory
+
+    def __hash__(self) -> int:
+        return id(self.theory)
+
+
+def once_per_theory(work: Callable[[Theory], Result]) -> Callable[[Theory], Result]:
+    """Work on a theory that is done once for each, however many formats ask for it; the last few are kept."""
+
+    @lru_cache(maxsize=4)
+    def kept(same: _Same) -> Result:
+        return work(same.theory)
+
+    @wraps(work)
+    def once(theory: Theory) -> Result:
+        return kept(_Same(theory))
+
+    return once
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,50 +33,52 @@ NOTHING = 1e-6
 
 def spectrum_figure(path: Path, found: Spectra, eigenvalues: Sequence[np.ndarray | None]) -> None:
     """One panel for each solution: boundary of the support, outliers and atoms over eigenvalues of a network."""
-    count = len(found.spectra)
-    columns = min(count, COLUMNS)
-    rows = math.ceil(count / columns)
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(max(4.6 * columns, 5.6) + 0.4, 4.7 * rows + 0.8), layout="constrained")
-        axes = figure.subplots(rows, columns, squeeze=False).ravel()
-        for number, (panel, spectrum) in enumerate(zip(axes, found.spectra, strict=False)):
+    title = f"{found.solved.theory.site.cell.name}: eigenvalues of the Jacobian"
+    with _panels(path, title, len(found.spectra), 4.6, 4.7, narrowest=5.6) as (figure, axes):
+        for number, (panel, spectrum) in enumerate(zip(axes, found.spectra, strict=True)):
             points = eigenvalues[number] if number < len(eigenvalues) else None
             _spectrum_panel(panel, found, number, spectrum, points)
-        for panel in axes[count:]:
-            panel.set_visible(False)
-        handles: dict[str, Any] = {}
-        for panel in axes[:count]:
-            handles |= {text: handle for handle, text in zip(*panel.get_legend_handles_labels(), strict=True)}
-        width = min(columns + 1, 3)
-        figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=width, frameon=False)
-        figure.suptitle(f"{found.solved.theory.site.cell.name}: eigenvalues of the Jacobian")
-        save(figure, path)
+        _shared_legend(figure, axes)
 
 
 def density_figure(path: Path, found: Spectra, eigenvalues: Sequence[np.ndarray | None]) -> None:
     """One panel for each solution: the density in colour; over it boundary, outliers, atoms, and the eigenvalues of a
     network as open circles."""
-    count = len(found.spectra)
-    columns = min(count, COLUMNS)
-    rows = math.ceil(count / columns)
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(5.8 * columns + 0.4, 5.2 * rows + 0.8), layout="constrained")
-        axes = figure.subplots(rows, columns, squeeze=False).ravel()
-        for number, (panel, spectrum) in enumerate(zip(axes, found.spectra, strict=False)):
+    title = f"{found.solved.theory.site.cell.name}: density of eigenvalues of the Jacobian"
+    with _panels(path, title, len(found.spectra), 5.8, 5.2) as (figure, axes):
+        for number, (panel, spectrum) in enumerate(zip(axes, found.spectra, strict=True)):
             grid = found.densities[number].grid if number < len(found.densities) else None
             points = eigenvalues[number] if number < len(eigenvalues) else None
             if grid is not None and grid.rho.max(initial=0.0) > 0:
                 _density_layer(figure, panel, grid)
             _spectrum_panel(panel, found, number, spectrum, points, over_density=grid is not None)
+        _shared_legend(figure, axes)
+
+
+@contextmanager
+def _panels(
+    path: Path, title: str, count: int, width: float, height: float, *, narrowest: float = 0.0
+) -> Iterator[tuple[Figure, Sequence[Axes]]]:
+    """A figure with ``count`` panels of this size in inches, titled and written once they are drawn."""
+    columns = min(count, COLUMNS)
+    rows = math.ceil(count / columns)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(max(width * columns, narrowest) + 0.4, height * rows + 0.8), layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False).ravel()
         for panel in axes[count:]:
             panel.set_visible(False)
-        handles: dict[str, Any] = {}
-        for panel in axes[:count]:
-            handles |= {text: handle for handle, text in zip(*panel.get_legend_handles_labels(), strict=True)}
-        width = min(columns + 1, 3)
-        figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=width, frameon=False)
-        figure.suptitle(f"{found.solved.theory.site.cell.name}: density of eigenvalues of the Jacobian")
+        yield figure, list(axes[:count])
+        figure.suptitle(title)
         save(figure, path)
+
+
+def _shared_legend(figure: Figure, axes: Sequence[Axes]) -> None:
+    """One legend below all panels, each label once."""
+    handles: dict[str, Any] = {}
+    for panel in axes:
+        handles |= {text: handle for handle, text in zip(*panel.get_legend_handles_labels(), strict=True)}
+    width = min(len(axes) + 1, 3)
+    figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=width, frameon=False)
 
 
 def _density_layer(figure: Figure, panel: Axes, grid: Grid) -> None:
@@ -216,20 +219,12 @@ def singular_figure(
     path: Path, title: str, laws: Sequence[SingularLaw | None], values: Sequence[np.ndarray | None]
 ) -> None:
     """One panel for each solution: histogram of the singular values of a network, and the theory's density over it."""
-    columns = min(len(laws), COLUMNS)
-    rows = math.ceil(len(laws) / columns)
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(5.2 * columns + 0.4, 3.8 * rows + 0.8), layout="constrained")
-        axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    with _panels(path, title, len(laws), 5.2, 3.8) as (_, axes):
         for number, (panel, law, measured) in enumerate(zip(axes, laws, values, strict=False)):
             _singular_panel(panel, law, measured)
             panel.set_title(f"solution {number}", fontsize=10)
             panel.set_xlabel("singular value s")
             panel.set_ylabel("density ρ(s)")
-        for panel in axes[len(laws) :]:
-            panel.set_visible(False)
-        figure.suptitle(title)
-        save(figure, path)
 
 
 def _singular_panel(panel: Axes, law: SingularLaw | None, measured: np.ndarray | None) -> None:

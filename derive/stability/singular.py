@@ -25,7 +25,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
 import sympy as sp
 
@@ -36,7 +35,7 @@ from derive.meanfield.untied import state_closure
 from derive.rich import Rich
 from derive.site import SiteForm
 from derive.stability.spectrum import at_fixed_point
-from derive.theory import Step, System, Theory
+from derive.theory import Step, System, Theory, once_per_theory
 
 
 @dataclass(frozen=True)
@@ -61,19 +60,7 @@ class SingularTheory(Rich):
         return expression
 
 
-@dataclass(frozen=True, eq=False)
-class _Same:
-    """A theory, compared by identity."""
-
-    theory: Theory
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and other.theory is self.theory
-
-    def __hash__(self) -> int:
-        return id(self.theory)
-
-
+@once_per_theory
 def singular_theory(theory: Theory) -> SingularTheory:
     """m1 and m2 of a static or untied theory; worked out once for each theory.
 
@@ -83,7 +70,24 @@ def singular_theory(theory: Theory) -> SingularTheory:
         function (the derivative of a jump), whose square has no mean.
     SizeError : an average expands beyond the stated limit.
     """
-    return _singular(_Same(theory))
+    if theory.closure == "sampled":
+        raise AnsatzError("the moments of the states do not close: m1 and m2 are averages over the sampled chain")
+    site = theory.site
+    matrices = (site.L, site.a, site.b, site.e)
+    if theory.ansatz == "static":
+        matrices = at_fixed_point(site, dict(theory.states))
+    if any(theory.law.functions.has_delta(entry) for matrix in matrices for entry in matrix):
+        raise AnsatzError("the Jacobian holds the derivative of a jump, a delta function, and its square has no mean")
+    closure = state_closure(site, theory.law) if theory.ansatz == "untied" else None
+    pencil = _Pencil(site, theory.law, closure, *matrices)
+    try:
+        m1, m2 = pencil.m1(), pencil.m2()
+        equations = pencil.equations(theory.system)
+    except ClosureError as reason:
+        raise AnsatzError(f"{reason}: m1 and m2 need moments of the states that do not close") from None
+    gains = {symbol: value for symbol, value in pencil.gains.items() if value != 0}
+    system = System(equations, {symbol: str(symbol.name) for symbol in equations})
+    return SingularTheory(gains, m1, m2, system, _steps(site, gains, m1, m2, equations))
 
 
 def closed_moments(theory: Theory) -> SingularTheory | None:
@@ -104,29 +108,6 @@ def symbolic_m2(theory: Theory) -> sp.Expr:
     """m2 = (1/SN) E tr (J J^T)^2, as `symbolic_m1`; may hold unknowns of ``singular_theory(theory).moments``."""
     found = singular_theory(theory)
     return found.in_averages(found.m2)
-
-
-@lru_cache(maxsize=4)
-def _singular(same: _Same) -> SingularTheory:
-    theory = same.theory
-    if theory.closure == "sampled":
-        raise AnsatzError("the moments of the states do not close: m1 and m2 are averages over the sampled chain")
-    site = theory.site
-    matrices = (site.L, site.a, site.b, site.e)
-    if theory.ansatz == "static":
-        matrices = at_fixed_point(site, dict(theory.states))
-    if any(theory.law.functions.has_delta(entry) for matrix in matrices for entry in matrix):
-        raise AnsatzError("the Jacobian holds the derivative of a jump, a delta function, and its square has no mean")
-    closure = state_closure(site, theory.law) if theory.ansatz == "untied" else None
-    pencil = _Pencil(site, theory.law, closure, *matrices)
-    try:
-        m1, m2 = pencil.m1(), pencil.m2()
-        equations = pencil.equations(theory.system)
-    except ClosureError as reason:
-        raise AnsatzError(f"{reason}: m1 and m2 need moments of the states that do not close") from None
-    gains = {symbol: value for symbol, value in pencil.gains.items() if value != 0}
-    system = System(equations, {symbol: str(symbol.name) for symbol in equations})
-    return SingularTheory(gains, m1, m2, system, _steps(site, gains, m1, m2, equations))
 
 
 class _Pencil:
