@@ -18,8 +18,10 @@ class BudgetSpent(GatefieldError):  # noqa: N818 - running out of time is an out
 
 @contextmanager
 def budget(seconds: float | None) -> Iterator[None]:
-    """Limit the work inside to ``seconds`` of wall-clock time (None: no limit)."""
-    token = _deadline.set(None if seconds is None else time.monotonic() + seconds)
+    """Limit the work inside to ``seconds`` of wall-clock time (None: no limit), and to what is left of a budget around.
+    """
+    limits = [_deadline.get(), None if seconds is None else time.monotonic() + seconds]
+    token = _deadline.set(min((limit for limit in limits if limit is not None), default=None))
     try:
         yield
     finally:

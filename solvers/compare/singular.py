@@ -15,7 +15,7 @@ import numpy as np
 
 from derive.cell.parameters import Settings
 from derive.errors import AnsatzError
-from solvers.budget import BudgetSpent, budget, check_budget, time_left
+from solvers.budget import BudgetSpent, budget, check_budget
 from solvers.measure import UnitColumns
 from solvers.result import CONVERGED
 from solvers.simulate import singular_values
@@ -42,9 +42,8 @@ class SingularRows:
     def __init__(self, solved: Solved, solution: Solution, settings: Settings) -> None:
         self.found: SingularResult | None = None
         self.note = ""
-        left = time_left()
         try:
-            with budget(PATIENCE if left is None else min(left, PATIENCE)):
+            with budget(PATIENCE):
                 found = singular_of(solved, solution, levels=LEVELS, tol=TOLERANCE)
         except AnsatzError as reason:
             self.note = f"singular values have no rows: {reason}"
@@ -67,10 +66,10 @@ class SingularRows:
         if self.found is None:
             return {}
         own = SingularLaw(self._columns.measure(units))
-        rows = self._moments(jacobian, own, self.found)
+        values = singular_values(jacobian)
+        rows = self._against(own, float(np.mean(values**2)), float(np.mean(values**4)))
         if own.point:
             return rows
-        values = singular_values(jacobian)
         levels = [level for level, item in self.found.quantiles.items() if item.value > 0.0]
         for level in levels:
             share = self._share(own, self.found.quantiles[level].value, level)
@@ -87,13 +86,14 @@ class SingularRows:
         """m1 and m2 alone, which need no decomposition; arguments as of `measure`."""
         if self.found is None:
             return {}
-        return self._moments(jacobian, SingularLaw(self._columns.measure(units)), self.found)
-
-    @staticmethod
-    def _moments(jacobian: Array, own: SingularLaw, found: SingularResult) -> dict[str, float]:
+        own = SingularLaw(self._columns.measure(units))
         m1 = float(np.sum(jacobian**2)) / len(jacobian)
-        m2 = float(np.sum((jacobian @ jacobian.T) ** 2)) / len(jacobian)
-        return {"m1": m1 - own.m1 + found.m1.value, "m2": m2 - own.m2 + found.m2.value}
+        return self._against(own, m1, float(np.sum((jacobian @ jacobian.T) ** 2)) / len(jacobian))
+
+    def _against(self, own: SingularLaw, m1: float, m2: float) -> dict[str, float]:
+        """m1 and m2 of a network, with the scatter of its own units taken off."""
+        assert self.found is not None
+        return {"m1": m1 - own.m1 + self.found.m1.value, "m2": m2 - own.m2 + self.found.m2.value}
 
     def theory(self, name: str) -> tuple[float, float, float] | None:
         """Number, error, and the scale to which 2 % refer; None for other names."""

@@ -131,9 +131,10 @@ class StaticComparison:
         tangent = prepared.linearise()
         jacobian = tangent.jacobian()
         eigenvalues = spectrum_by_blocks(jacobian)
-        values |= self.singular.measure(jacobian, {**sites_of(network, state), **(prepared.units or {})})
+        units = {**sites_of(network, state), **(prepared.units or {})}
+        values |= self.singular.measure(jacobian, units)
         values |= self._extremes(eigenvalues)
-        values |= self.counts.measure(eigenvalues, {**sites_of(network, state), **(prepared.units or {})})
+        values |= self.counts.measure(eigenvalues, units)
         if self.ray is not None:
             scattering = Scattering(network, tangent, np.random.default_rng(probe))
             ray = self.ray

@@ -21,11 +21,9 @@ from solvers.replicas import spectral_radius_of
 from solvers.result import FixedPoint
 from solvers.solve import off_the_kink
 from solvers.spectrum.gain import GainMatrix
-from solvers.spectrum.support import ETA, Resolved
+from solvers.spectrum.support import Resolved, needed_resolution
 
 ANGLES, LOG2_SITES = 13, 8
-FLAT = 1e-9
-"""Spread of the eigenvalues of L below which they have no continuous law, and the edge is exact."""
 
 
 class Criterion(Protocol):
@@ -69,7 +67,7 @@ class Edge:
     def excess(self, theory: Theory, values: Values, evaluator: Evaluator, rtol: float) -> Estimate:
         """Zero where the spectral radius is 1 (discrete) or the abscissa 0 (continuous), at resolution ETA."""
         rates = self._site_eigenvalues(values)
-        eta = 0.0 if np.ptp(rates.real, axis=0).max() < FLAT else ETA
+        eta = needed_resolution(rates)
         gain: GainMatrix | CoarseGain
         if rtol >= COARSE_RTOL and self._coarse.dimension(values) > 1:
             gain = self._coarse.at(values, evaluator)

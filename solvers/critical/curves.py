@@ -13,7 +13,7 @@ from solvers.continuation import Control, Event, Path, Point, trace
 from solvers.critical.branches import Follower, Traced, lasting
 from solvers.critical.criterion import Criterion
 from solvers.critical.points import critical_guesses
-from solvers.critical.polish import Finisher, Settled
+from solvers.critical.polish import Finisher
 from solvers.critical.problem import Array, Branch, Space
 from solvers.critical.result import CriticalPoint, CurveInfo
 from solvers.fixed_point import SCAN_RTOL
@@ -29,14 +29,12 @@ VANISHING = 0.01
 """A curve ends in the zero state where the root of a variance is this small against where the curve was found."""
 
 
-
 @dataclass(frozen=True)
 class Piece:
     """A piece of curve with its branch."""
 
     branch: Branch
     path: Path
-    lines: tuple[tuple[int, float], ...]
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ class Tracer:
         self.pieces: list[Piece] = []
         self.notes: list[str] = []
         self.complete = True
-        self._excess: dict[tuple[tuple[int, ...], bytes], float] = {}
+        self._follower = Follower(space, criterion, box[0], rtol)
 
     def run(self) -> list[Piece]:
         """Starts on lines across the box, then the curve through each of them that is not on a known one."""
@@ -102,14 +100,6 @@ class Tracer:
                     found.append((whole, whole.coordinates(x, free)))
         return found
 
-    def excess(self, branch: Branch, y: Array) -> float:
-        """The criterion at y, to the accuracy of a search."""
-        follower = Follower(self.space, self.criterion, (0.0, 1.0), self.rtol)
-        key = (branch.active, y.tobytes())
-        if key not in self._excess:
-            self._excess[key] = follower.excess(branch, y)
-        return self._excess[key]
-
     def _trace(self, branch: Branch, y: Array, lines: Sequence[tuple[int, float]]) -> None:
         n = len(branch.active)
         widths = np.array([high - low for low, high in self.box])
@@ -121,11 +111,11 @@ class Tracer:
         ]
 
         def function(y: Array) -> Array:
-            return np.append(branch.residual(y, self.rtol), self.excess(branch, y))
+            return np.append(branch.residual(y, self.rtol), self._follower.excess(branch, y))
 
         path = trace(function, y, scale, events, CURVE_CONTROL)
         if path.points:
-            self.pieces.append(Piece(branch, path, tuple(lines)))
+            self.pieces.append(Piece(branch, path))
         else:
             where = ", ".join(f"{s} = {v:.4g}" for s, v in zip(self.space.free, y[n:], strict=True))
             self.notes.append(f"no curve through the critical point near {where}: {path.ends[0]}")
@@ -249,6 +239,3 @@ def best_note(points: Sequence[CriticalPoint], pieces: Sequence[CurveInfo]) -> s
             end = piece.ends[0] if best == piece.first else piece.ends[1]
             return f"the point nearest to isometry is an end of its curve ({end}): beyond it may be a nearer one"
     return ""
-
-
-__all__ = ["Curves", "Piece", "Settled", "Tracer", "finish_curves"]

@@ -29,7 +29,6 @@ NEGLIGIBLE = 1e-12  # a second moment this much below its start has decayed
 DECAYED = 1e-6  # nothing smaller is measured with any precision
 RUNAWAY = 1e6
 BATCHES = 16  # a window is cut into so many means; their scatter is its error
-CARRIERS = "carriers"  # key of a step: units that carry the perturbation, as a share of all
 FAINT = 0.05  # an overlap below this share of Q is measured against Q
 
 
@@ -175,7 +174,7 @@ def sample_untied(
         text = f"diverged at step {burn_in + len(measured)}: mean square state {replicas.size:.3g}"
         return UntiedSample({}, burn_in, False, text, replicas.state, replicas.sites)
     text = f"settled after {burn_in} steps" if settled else _unsettled(burn_in)
-    carriers = float(np.mean([step[CARRIERS] for step in measured]))
+    carriers = float(np.mean(replicas.carriers[-len(measured) :]))
     return UntiedSample(_averages(measured), burn_in, settled, text, replicas.state, replicas.sites, carriers)
 
 
@@ -194,7 +193,7 @@ def _measure(replicas: Replicas, window: int, max_window: int, precision: float)
 def _is_precise(measured: list[dict[str, float]], precision: float) -> bool:
     table = {name: np.array([step[name] for step in measured]) for name in measured[0]}
     for name, series in table.items():
-        if name.startswith(("share", "q_total", CARRIERS)):
+        if name.startswith(("share", "q_total")):
             continue
         # The growth is a rate: what counts is the error of its exponent, whatever its size.
         size = 1.0 if name == "log growth" else abs(float(series.mean()))
@@ -214,6 +213,7 @@ class Replicas:
     state : (S, N, 2); tangent : (S, N, tangents), every column of unit length
     diverged : the state has grown by 1e6 in mean square, or is not finite
     size : largest mean square of a state of a replica; sites : columns of the last step, see `UntiedSample`
+    carriers : after each step, the share of units that carry the tangents
     """
 
     def __init__(
@@ -235,6 +235,7 @@ class Replicas:
         own, other = rng.standard_normal((2, *shape))
         self.state: Array = scale * np.stack([own, overlap * own + np.sqrt(1.0 - overlap**2) * other], axis=-1)
         self.tangent: Array = rng.choice((-1.0, 1.0), size=(*shape, tangents))
+        self.carriers: list[float] = []
         self._rescale()
         self._limit = RUNAWAY * max(1.0, self.size)
         self.start: dict[str, float] = self._state_moments()
@@ -289,14 +290,14 @@ class Replicas:
     def _rescale(self) -> dict[str, float]:
         """Log growth of the mean square, and each state's share of it; columns get unit length."""
         squares = np.sum(self.tangent**2, axis=1)
-        carriers = _carriers(self.tangent, squares)
+        self.carriers.append(_carriers(self.tangent, squares))
         total = np.sum(squares, axis=0)
         growth = np.mean(total)
         shares = np.mean(squares, axis=1) / growth
         # A column of zeros (nothing was passed on) stays one: the growth is then 0 from here on.
         self.tangent = self.tangent / np.sqrt(np.where(total > 0, total, 1.0))
-        values = {"log growth": float(np.log(growth)), CARRIERS: carriers}
         names = self.network.states
+        values = {"log growth": float(np.log(growth))}
         return values | {f"share[{name}]": float(part) for name, part in zip(names, shares, strict=True)}
 
 
@@ -310,7 +311,7 @@ def _carriers(tangent: Array, squares: Array) -> float:
 
 def has_settled(history: list[dict[str, float]], start: Mapping[str, float]) -> bool:
     """The burn-in rule of `measure_untied`, on the quantities of all steps so far."""
-    names = [name for name in history[0] if name not in ("log growth", CARRIERS) and not name.startswith("q_total")]
+    names = [name for name in history[0] if name != "log growth" and not name.startswith("q_total")]
     floor = NEGLIGIBLE * max(1.0, max(abs(value) for value in start.values()))
     return all(_steady(np.array([step[name] for step in history]), floor) for name in names)
 
@@ -331,7 +332,7 @@ def _batch_error(series: Array, batches: int) -> float:
 
 
 def _averages(measured: list[dict[str, float]]) -> dict[str, float]:
-    names = [name for name in measured[0] if name not in ("log growth", CARRIERS) and not name.startswith("share")]
+    names = [name for name in measured[0] if name != "log growth" and not name.startswith("share")]
     values = {name: float(np.mean([step[name] for step in measured])) for name in names}
     with np.errstate(all="ignore"):
         logs = np.array([step["log growth"] for step in measured])

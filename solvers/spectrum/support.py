@@ -19,6 +19,8 @@ from solvers.spectrum.gain import GainMatrix
 ETA = 1e-3
 COARSE = 1e-3
 FINE = 1e-11
+FLAT = 1e-9
+"""Spread of the eigenvalues of L below which they have no continuous law: nothing to resolve."""
 GRID = 48
 
 
@@ -60,6 +62,11 @@ class Resolved:
         return np.clip(np.nan_to_num(value, nan=-700.0, neginf=-700.0, posinf=700.0), -700.0, 700.0)
 
 
+def needed_resolution(site_eigenvalues: np.ndarray, eta: float = ETA) -> float:
+    """``eta``, or 0 where the eigenvalues (n, S) of L have no continuous law: the edge is exact there."""
+    return 0.0 if np.ptp(site_eigenvalues.real, axis=0).max() < FLAT else eta
+
+
 def find_support(
     gain: GainMatrix, site_eigenvalues: np.ndarray, *, eta: float = ETA, curves: bool = True, level: float = 0.0
 ) -> Support:
@@ -68,8 +75,7 @@ def find_support(
     site_eigenvalues : (n, S) sample of the eigenvalues of L; curves : trace the boundary finely (else only as
     far as radius and abscissa need); level : ln of the value of the radius of K on the boundary.
     """
-    if np.ptp(site_eigenvalues.real, axis=0).max() < 1e-9:
-        eta = 0.0  # L has no continuous law: nothing to resolve, the edge is exact
+    eta = needed_resolution(site_eigenvalues, eta)
     resolved = Resolved(gain, eta)
     if gain.empty:
         return Support((), None, None, 0.0, 0.0, eta)

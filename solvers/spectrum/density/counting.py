@@ -11,8 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.polynomial.legendre import leggauss
 
 from solvers.budget import check_budget
+from solvers.codegen.rules import gauss_kronrod
 from solvers.spectrum.density.of_measure import MeasureDensity
 from solvers.spectrum.density.potential import Array, ComplexArray
 from solvers.spectrum.density.regions import Curve, Region
@@ -24,19 +26,10 @@ NARROWEST = 1e-6
 MOST_PANELS = 4000
 GRADING = (0.0, 1e-4, 1e-3, 1e-2, 0.1)
 
-_KRONROD = np.array([
-    0.991455371120813, 0.949107912342759, 0.864864423359769, 0.741531185599394,
-    0.586087235467691, 0.405845151377397, 0.207784955007898, 0.0,
-])  # fmt: skip
-_KRONROD_WEIGHTS = np.array([
-    0.022935322010529, 0.063092092629979, 0.104790010322250, 0.140653259715525,
-    0.169004726639267, 0.190350578064785, 0.204432940075298, 0.209482141084728,
-])  # fmt: skip
-_GAUSS_WEIGHTS = np.array([0.129484966168870, 0.279705391489277, 0.381830050505119, 0.417959183673469])
-NODES = np.concatenate([-_KRONROD, _KRONROD[-2::-1]])
-WEIGHTS = np.concatenate([_KRONROD_WEIGHTS, _KRONROD_WEIGHTS[-2::-1]])
-GAUSS = np.zeros(15)
-GAUSS[1::2] = np.concatenate([_GAUSS_WEIGHTS, _GAUSS_WEIGHTS[-2::-1]])
+ORDER = 7
+NODES, WEIGHTS = gauss_kronrod(ORDER)
+GAUSS = np.zeros_like(WEIGHTS)
+GAUSS[1::2] = leggauss(ORDER)[1]
 
 
 @dataclass(frozen=True)
