@@ -10,16 +10,14 @@ import numpy as np
 
 from derive.cell.parameters import Settings, resolve
 from derive.errors import AnsatzError, SizeError
-from derive.stability.singular import SingularTheory, singular_theory
 from solvers.averages import Estimate
-from solvers.budget import check_budget
-from solvers.equations import Equations, relative_errors
-from solvers.fixed_point import finish, solve_all
+from solvers.equations import relative_errors
 from solvers.measure import SiteMeasure, StaticSites
 from solvers.result import CONVERGED
 from solvers.solution import Solution, Solved, plain
 from solvers.spectrum.singular_law import Array, Ends, SingularLaw
 from solvers.spectrum.singular_moments import moments_of
+from solvers.spectrum.symbolic_moments import SymbolicMoments
 from solvers.untied_sites import UntiedSites
 
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -132,9 +130,7 @@ def _moments(
 ) -> tuple[Estimate, Estimate, tuple[str, ...]]:
     """m1 and m2 from their symbolic expressions, or as means over the site measures where there are none."""
     try:
-        found = singular_theory(solved.theory)
-        m1, m2 = symbolic_numbers(solved, solution, found, tol)
-        return m1, m2, ()
+        return *symbolic_moments(solved, solution, tol), ()
     except (AnsatzError, SizeError) as reason:
         table = np.array([moments_of(measure) for measure in measures])
         value, error = table.mean(axis=0), 2.0 * table.std(axis=0, ddof=1) / np.sqrt(len(table))
@@ -142,25 +138,17 @@ def _moments(
         return Estimate(*map(float, (value[0], error[0]))), Estimate(*map(float, (value[1], error[1]))), (note,)
 
 
-def symbolic_numbers(
-    solved: Solved, solution: Solution, found: SingularTheory, tol: float = 1e-10
-) -> tuple[Estimate, Estimate]:
-    """m1 and m2 at one solution, with the errors of quadrature and of the solution."""
-    check_budget()
-    evaluator = solved.same_evaluator()
+def symbolic_moments(solved: Solved, solution: Solution, tol: float = 1e-10) -> tuple[Estimate, Estimate]:
+    """m1 and m2 at one solution, with the errors of quadrature and of the solution.
+
+    Raises as `derive.stability.singular.singular_theory`.
+    """
     values = dict(solution.linearised_at)
     values |= {symbol: solved.parameters[name] for name, symbol in solved.theory.site.parameters.items()}
-    if found.moments.equations:
-        equations = Equations(found.moments, solved.theory.law, evaluator, values)
-        zero = np.zeros(len(equations.feedback))
-        point = solve_all(equations, 1e-9).solutions[0] if zero.size else finish(equations, zero, 1e-9)
-        values |= dict(point.values)
+    moments = SymbolicMoments(solved.theory, solved.same_evaluator())(values, tol)
     share = max(relative_errors(dict(solution.values), _unknown_errors(solved, solution)), default=0.0)
-    results = []
-    for expression in (found.m1, found.m2):
-        estimate = evaluator(found.in_averages(expression), values, tol)
-        results.append(Estimate(estimate.value, estimate.error + 4 * share * abs(estimate.value)))
-    return results[0], results[1]
+    first, second = (Estimate(item.value, item.error + 4 * share * abs(item.value)) for item in moments)
+    return first, second
 
 
 def _unknown_errors(solved: Solved, solution: Solution) -> dict[Any, float]:

@@ -30,7 +30,6 @@ SYMPY_IN_SOLVERS = {
     "solvers.codegen.emit",
     "solvers.codegen.lower",
     "solvers.critical.criterion",
-    "solvers.critical.isometry",
     "solvers.critical.problem",
     "solvers.critical.zero_state",
     "solvers.equations",
@@ -51,6 +50,7 @@ SYMPY_IN_SOLVERS = {
     "solvers.spectrum.density.pattern",
     "solvers.spectrum.gain",
     "solvers.spectrum.lambda_average",
+    "solvers.spectrum.symbolic_moments",
     # Hand formulas: claims are expressions of a theory.
     "solvers.verify.balls",
     "solvers.verify.boundary",

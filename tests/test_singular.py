@@ -23,7 +23,7 @@ from derive.stability.singular import singular_theory, symbolic_m1
 from solvers.cli.main import main
 from solvers.measure import SiteMeasure, StaticSites, network_measure
 from solvers.simulate import Network, singular_values, sites_of
-from solvers.singular import singular_of, symbolic_numbers
+from solvers.singular import singular_of, symbolic_moments
 from solvers.singular_products import product_moments, product_of
 from solvers.solve import solve
 from solvers.spectrum.singular_law import SingularLaw
@@ -183,7 +183,7 @@ def test_symbolic_moments_are_those_of_the_measure(
 ) -> None:
     solved = solve(cell_of(case[0], tmp_path), case[1])
     solution = solved.solutions[-1]
-    m1, m2 = symbolic_numbers(solved, solution, singular_theory(solved.theory), 1e-7)
+    m1, m2 = symbolic_moments(solved, solution, 1e-7)
     sites = StaticSites(solved.theory, solution.linearised_at)
     numbers = [moments_of(sites.measure(sites.rule(log2_nodes=12, scramble=k, fitted=False))) for k in range(4)]
     error = np.std(numbers, axis=0, ddof=1) / 2 + 1e-9

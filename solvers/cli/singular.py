@@ -41,20 +41,19 @@ def untied_singular(
     }  # fmt: skip
     if solved.notes:
         found["notes"] = list(solved.notes)
-    converged = add_singular(found, solved, given.tol, given.steps)
+    converged, _ = add_singular(found, solved, given.tol, given.steps)
     return found, converged and solved.converged
 
 
 def add_singular(
-    found: dict[str, Any], solved: Solved, tol: float, steps: int | None = None,
-    laws: list[SingularLaw | None] | None = None,
-) -> bool:  # fmt: skip
-    """Put ``singular`` into each of ``found["solutions"]``; whether all converged.
+    found: dict[str, Any], solved: Solved, tol: float, steps: int | None = None
+) -> tuple[bool, tuple[SingularLaw | None, ...]]:
+    """Put ``singular`` into each of ``found["solutions"]``.
 
-    laws : a list that is given the law of each solution, None where there is none.
+    Returns whether all converged, and the law at each solution, None where there is none.
     """
     converged = True
-    laws = [] if laws is None else laws
+    laws: list[SingularLaw | None] = []
     for record, solution in zip(found["solutions"], solved.solutions, strict=False):
         laws.append(None)
         try:
@@ -76,4 +75,4 @@ def add_singular(
             record["verdict"] = verdict if record["verdict"] == CONVERGED else record["verdict"]
         if notes:
             record["notes"] = [*record.get("notes", ()), *notes]
-    return converged
+    return converged, tuple(laws)

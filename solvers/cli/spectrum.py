@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -52,8 +52,8 @@ def run(given: argparse.Namespace) -> int:
                 for record in found["solutions"]:
                     record.pop("density", None)  # computed for the figure alone
             if given.singular:
-                laws: list[SingularLaw | None] = []
-                converged = add_singular(found, result.solved, given.tol, laws=laws) and converged
+                whole, laws = add_singular(found, result.solved, given.tol)
+                converged = whole and converged
                 if path is not None:
                     _draw_singular(path.with_stem(f"{path.stem}-singular"), result.solved, settings, laws)
         except BudgetSpent as spent:
@@ -88,7 +88,7 @@ def _draw(path: Path, result: Spectra, settings: Settings) -> None:
     density_figure(path, result, eigenvalue_clouds(result.solved, settings, MOST_EIGENVALUES, 0))
 
 
-def _draw_singular(path: Path, solved: Solved, settings: Settings, laws: list[SingularLaw | None]) -> None:
+def _draw_singular(path: Path, solved: Solved, settings: Settings, laws: Sequence[SingularLaw | None]) -> None:
     from solvers.plot import singular_figure  # optional dependency
 
     title = f"{solved.theory.site.cell.name}: singular values of the Jacobian"

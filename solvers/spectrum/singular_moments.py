@@ -14,13 +14,9 @@ Array = npt.NDArray[np.float64]
 
 def unit_gains(measure: SiteMeasure) -> tuple[Array, Array]:
     """Phi = sigma^2 E[b b^T + e Phi e^T] and Psi = sigma^2 E[a^T a + e^T Psi e], (K, K), nil between matrices."""
-    a, b, e = measure.a, measure.b, measure.e
-    phi = field_covariance(measure, measure.mean(b @ b.swapaxes(1, 2)))
-    back = np.zeros_like(phi)
-    source = measure.mean(a.swapaxes(1, 2) @ a)
-    for _ in range(len(phi) + 1):  # e is strictly triangular: it ends after as many turns as there are fields
-        back = same_matrix(measure) * (source + measure.mean(e.swapaxes(1, 2) @ back @ e))
-    return phi, back
+    a, b = measure.a, measure.b
+    phi = field_covariance(measure, measure.mean(b @ _t(b)))
+    return phi, _through(measure, measure.mean(_t(a) @ a), _t(measure.e))
 
 
 def same_matrix(measure: SiteMeasure) -> Array:
@@ -31,9 +27,14 @@ def same_matrix(measure: SiteMeasure) -> Array:
 
 def field_covariance(measure: SiteMeasure, source: Array) -> Array:
     """Delta = sigma^2 (source + E[e Delta e^T]) inside each matrix; source, Delta : (K, K)."""
-    found = np.zeros_like(source)
+    return _through(measure, source, measure.e)
+
+
+def _through(measure: SiteMeasure, source: Array, e: Array) -> Array:
+    """sigma^2 (source + E[e X e^T]) = X; e (n, K, K) is strictly triangular: it ends after as many turns as fields."""
+    found, inside = np.zeros_like(source), same_matrix(measure)
     for _ in range(len(source) + 1):
-        found = same_matrix(measure) * (source + measure.mean(measure.e @ found @ measure.e.swapaxes(1, 2)))
+        found = inside * (source + measure.mean(e @ found @ _t(e)))
     return found
 
 
