@@ -7,8 +7,10 @@ import pytest
 import sympy as sp
 from flint import arb, ctx
 
+from derive import load
 from derive.elementary import BUILTINS, Fn, X, builtin_derivative
 from derive.gaussian.average import Average, Law
+from solvers.verify import verify
 from solvers.verify.balls import ball_function, number_of
 from solvers.verify.precise import PreciseAverage
 
@@ -61,3 +63,15 @@ def test_two_directions() -> None:
         expected = mp.quad(inner, [-14, -7, -3, 0, 3, 7, 14])
         assert abs(value - expected) < mp.mpf(10) ** -30
         assert error < mp.mpf(10) ** -30
+
+
+@pytest.mark.parametrize(
+    ("formula", "where"),
+    [("chi_star = chi1", "Sigma=1, sigma_w=0.8"), ("C_star[h] = 0", "Sigma=0, mu_b=0, sigma_b=0, sigma_w=0.9")],
+)
+def test_two_replicas_to_thirty_digits(formula: str, where: str) -> None:
+    """Overlaps are polished like every unknown; equal replicas are equal to the last digit."""
+    fixed = {name: sp.Rational(value) for name, value in (part.split("=") for part in where.split(", "))}
+    found = verify(load("vanilla"), formula, ansatz="untied", where=fixed)
+    assert found.verdict == "agrees"
+    assert "equal to 30 digits" in found.steps[-1]

@@ -23,7 +23,7 @@ from derive.theory import System
 from derive.verify.meaning import Claim
 from solvers.equations import Equations, relative_errors
 from solvers.fixed_point import solve_all
-from solvers.replicas import correlation_fixed_point, spectral_radius_of
+from solvers.replicas import AT_DIAGONAL, correlation_fixed_point, spectral_radius_of
 from solvers.result import FixedPoint
 from solvers.verify.draws import draw, draw_parameters
 from solvers.verify.evaluate import Numbers
@@ -183,9 +183,13 @@ class Manifold:
 
         Raises PrecisionError where an average of the closed equations cannot be had.
         """
-        if self.claim.replicas and self.claim.theory.replicas is not None:
-            raise PrecisionError
-        return self._polish(point) if self.order is None else self._complete(point, self.numbers.precise)
+        if self.order is None:
+            given = {s: mp.mpf(v.numerator) / v.denominator for s, v in point.drawn.items()}
+            start = {s: mp.mpf(value) for s, value in point.solved.items()}
+            values = self._polish(self._equations(point.drawn), given, start)
+        else:
+            values = self._complete(point, self.numbers.precise)
+        return self._precise_overlaps(point, values) if self.claim.replicas else values
 
     def _complete(self, point: GenericPoint, evaluate: Evaluate) -> dict[sp.Symbol, Any]:
         """Follow the explicit equations, then compute the gains that make the drawn unknowns right."""
@@ -211,6 +215,19 @@ class Manifold:
         error = max(relative_errors(found.values, found.errors), default=0.0)
         return values | dict(found.values), mp.mpf(error)
 
+    def _precise_overlaps(self, point: GenericPoint, values: dict[sp.Symbol, Any]) -> dict[sp.Symbol, Any]:
+        """With the covariances of two replicas to thirty digits."""
+        replicas = self.theory.replicas
+        if replicas is None:
+            return values
+        rough = self.rough(point)
+        start = {s: mp.mpf(rough[s]) for s in replicas.system.equations}
+        for symbol, twin in replicas.diagonal.items():
+            if abs(start[symbol] - values[twin]) <= AT_DIAGONAL * abs(values[twin]):
+                start[symbol] = values[twin]  # equal replicas, and averages over them in half as many directions
+        plain = {s: float(v) for s, v in values.items()}
+        return self._polish(Equations(replicas.system, replicas.law, self._evaluator, plain), values, start)
+
     # Where fixed points must be found ---------------------------------------------------------------------------
 
     def _solve(self, drawn: Mapping[sp.Symbol, Fraction]) -> tuple[dict[sp.Symbol, float], float] | None:
@@ -235,13 +252,15 @@ class Manifold:
         given = {s: float(v) for s, v in drawn.items()}
         return Equations(System(self.equations), self.theory.law, self._evaluator, given)
 
-    def _polish(self, point: GenericPoint) -> dict[sp.Symbol, Any]:
-        """From float64 to thirty digits by a quasi-Newton iteration, whose matrix is that of float64."""
-        equations = self._equations(point.drawn)
-        given = {s: mp.mpf(v.numerator) / v.denominator for s, v in point.drawn.items()}
-        start = [point.solved[s] for s in equations.feedback]
-        x = [mp.mpf(value) for value in start]
-        correction = _newton_matrix(equations, start)
+    def _polish(
+        self, equations: Equations, given: Mapping[sp.Symbol, Any], rough: Mapping[sp.Symbol, Any]
+    ) -> dict[sp.Symbol, Any]:
+        """From float64 to thirty digits by a quasi-Newton iteration, whose matrix is that of float64.
+
+        given : what the equations take as known, exactly or to thirty digits; rough : their unknowns in float64.
+        """
+        x = [rough[s] for s in equations.feedback]
+        correction = _newton_matrix(equations, [float(value) for value in x])
         tiny = mp.mpf(10) ** -33
         for _ in range(POLISH_STEPS):
             values: dict[sp.Symbol, Any] = dict(given) | dict(zip(equations.feedback, x, strict=True))
