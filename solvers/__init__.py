@@ -5,6 +5,7 @@
     comparison = check(cell, {"sigma": 1.5}, N=1000)  # theory against finite networks
     simulate(cell, {"sigma": 1.5}, N=1000)            # the networks alone
     critical(cell, "sigma")                           # where chi1 = 1, or curves of two parameters, with isometry
+    dynamics(cell, {"sigma": 1.5})                    # autocorrelations, time scales, maximal Lyapunov exponent
     export(cell, "residuals.py")                      # the equations as one standalone NumPy file
     report(cell, "folder")                            # derivation, numbers and figures in one folder
 
@@ -23,16 +24,18 @@ if TYPE_CHECKING:
     from solvers.compare import check as check
     from solvers.compare import simulate as simulate
     from solvers.critical import critical as critical
+    from solvers.dynamics import dynamics as dynamics
     from solvers.export import export as export
     from solvers.report import report as report
     from solvers.solve import solve as solve
     from solvers.spectra import spectra as spectra
 
-__all__ = ["check", "critical", "export", "report", "simulate", "solve", "spectra"]
+__all__ = ["check", "critical", "dynamics", "export", "report", "simulate", "solve", "spectra"]
 
 _VERBS = {
     "check": "solvers.compare",
     "critical": "solvers.critical",
+    "dynamics": "solvers.dynamics",
     "export": "solvers.export",
     "report": "solvers.report",
     "simulate": "solvers.compare",

@@ -32,6 +32,8 @@ SYMPY_IN_SOLVERS = {
     "solvers.critical.criterion",
     "solvers.critical.problem",
     "solvers.critical.zero_state",
+    "solvers.dynamics.filter_model",
+    "solvers.dynamics.search",
     "solvers.equations",
     "solvers.export",
     "solvers.factor_pair",

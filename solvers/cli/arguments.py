@@ -62,6 +62,7 @@ def parser() -> argparse.ArgumentParser:
     ):
         own = _changed(command(name, text))
         _budget(_json(_tolerance(_parameters(_ansatz(_density(own) if name == "spectrum" else own)))))
+    _dynamics(_parameters(_changed(command("dynamics", "stationary dynamics: autocorrelations, time scales, chaos"))))
     _critical(_parameters(_changed(command("critical", "critical initialisations, and isometry on them"))))
     for name, text in (
         ("simulate", "measure finite networks"),
@@ -143,6 +144,11 @@ def _parameters(own: argparse.ArgumentParser) -> argparse.ArgumentParser:
         help="set a parameter: a number or arithmetic such as 1/3 or sqrt(2); may be repeated",
     )  # fmt: skip
     return own
+
+
+def _dynamics(own: argparse.ArgumentParser) -> None:
+    own.add_argument("--tol", type=_positive("--tol", 0.5), help="relative accuracy asked of q and Q (1e-8)")
+    _budget(_json(own))
 
 
 def _critical(own: argparse.ArgumentParser) -> None:
