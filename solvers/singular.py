@@ -18,6 +18,7 @@ from solvers.solution import Solution, Solved, plain
 from solvers.spectrum.singular_law import Array, Ends, SingularLaw
 from solvers.spectrum.singular_moments import moments_of
 from solvers.spectrum.symbolic_moments import SymbolicMoments
+from solvers.threads import one_thread
 from solvers.untied_sites import UntiedSites
 
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -70,6 +71,7 @@ class SingularResult:
         return plain(found), plain(errors)
 
 
+@one_thread
 def singular_of(
     solved: Solved, solution: Solution, *, levels: Sequence[float] = LEVELS, tol: float = 1e-10, seed: int = 0
 ) -> SingularResult:
@@ -146,14 +148,16 @@ def symbolic_moments(solved: Solved, solution: Solution, tol: float = 1e-10) -> 
     values = dict(solution.linearised_at)
     values |= {symbol: solved.parameters[name] for name, symbol in solved.theory.site.parameters.items()}
     moments = SymbolicMoments(solved.theory, solved.same_evaluator())(values, tol)
-    share = max(relative_errors(dict(solution.values), _unknown_errors(solved, solution)), default=0.0)
+    share = solution_share(solved, solution)
     first, second = (Estimate(item.value, item.error + 4 * share * abs(item.value)) for item in moments)
     return first, second
 
 
-def _unknown_errors(solved: Solved, solution: Solution) -> dict[Any, float]:
+def solution_share(solved: Solved, solution: Solution) -> float:
+    """Largest relative error of the unknowns of a solution."""
     errors = solution.errors.get("q", {})
-    return {symbol: float(errors[name] or 0.0) for name, symbol in solved.theory.variances.items() if name in errors}
+    known = {s: float(errors[name] or 0.0) for name, s in solved.theory.variances.items() if name in errors}
+    return max(relative_errors(dict(solution.values), known), default=0.0)
 
 
 def _refined(measure: SiteMeasure, start: Array, levels: Sequence[float]) -> Array:

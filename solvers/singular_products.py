@@ -29,6 +29,7 @@ from solvers.measure import SiteMeasure
 from solvers.measure.site_measure import Array
 from solvers.solution import Solution, Solved, plain
 from solvers.spectrum.singular_moments import field_covariance, orthogonal_fields
+from solvers.threads import one_thread
 from solvers.untied_sites import UntiedSites
 
 POPULATIONS, UNITS = 12, 4096
@@ -53,6 +54,7 @@ class ProductMoments:
         return plain(found), plain({"steps": 0, "m1": self.m1.error, "m2": self.m2.error})
 
 
+@one_thread
 def product_of(solved: Solved, solution: Solution, steps: int, *, seed: int = 0) -> ProductMoments:
     """Moments of the product of ``steps`` independent Jacobians at an untied solution, X_ii carried along the chain.
 

@@ -25,6 +25,7 @@ from solvers.site_roots import several_roots
 from solvers.solution import Solution, Solved
 from solvers.spectrum import SpectrumResult, spectrum_of
 from solvers.spectrum.sites import Atom
+from solvers.threads import one_thread
 
 DEFAULT_TOL = 1e-10
 
@@ -32,6 +33,7 @@ LEAST_SECONDS = 0.1
 """A sampled chain runs at least this long, so that there is something to report."""
 
 
+@one_thread
 def solve(
     cell: Cell | Theory,
     parameters: Mapping[str, object] | None = None,

@@ -19,6 +19,7 @@ from solvers.solution import Solution
 from solvers.spectrum import SpectrumResult
 from solvers.spectrum.density import Count, Density, Disk, MeasureDensity, static_density
 from solvers.spectrum.density.counting import fraction_in
+from solvers.threads import one_thread
 
 SHARES = (0.25, 0.5, 0.75)
 """What the disks hold, roughly."""
@@ -49,6 +50,7 @@ class CountRows:
             return
         self._disks = _disks(density, spectrum)
 
+    @one_thread
     def measure(self, eigenvalues: Array, sites: Mapping[str, Array]) -> dict[str, float]:
         """Fractions of the eigenvalues of one network whose units are ``sites``."""
         rows: dict[str, float] = {}

@@ -19,8 +19,10 @@ from solvers.critical.result import Critical
 from solvers.critical.sampled_search import sampled_search
 from solvers.critical.work import Work, one_parameter, two_parameters
 from solvers.solve import DEFAULT_TOL, refuse_haar
+from solvers.threads import one_thread
 
 
+@one_thread
 def critical(
     cell: Cell | Theory,
     free: str | Sequence[str],

@@ -16,6 +16,7 @@ from solvers.spectrum.density.of_measure import MeasureDensity, Points, dense
 from solvers.spectrum.density.potential import Array, ComplexArray
 from solvers.spectrum.density.regions import Disk, HalfPlane, Region, arc, line
 from solvers.spectrum.support import ETA
+from solvers.threads import one_thread
 
 SCRAMBLES = 4
 LOG2_NODES, LOG2_DENSE_NODES = 12, 10
@@ -69,10 +70,12 @@ class Density:
         self.reach = max(density.radius() for density in (self.whole, *self.parts))
         self.random_L = random_L(whole)
 
+    @one_thread
     def __call__(self, lam: ComplexArray) -> Points:
         """rho, G and Phi at points of any shape, flattened; rho is 0 outside the support."""
         return self.whole(lam)
 
+    @one_thread
     def count(self, region: Region, text: str) -> Count:
         """The fraction of eigenvalues in a region."""
         own = fraction_in(self.whole, region, self.reach)
@@ -105,6 +108,7 @@ class Density:
             notes.append(f"atoms of mass {own.on_edge:.6g} lie on the boundary and are left out")
         return tuple(notes)
 
+    @one_thread
     def grid(self, re: Array, im: Array) -> Grid:
         """rho on a grid; ``im`` may hold both signs."""
         eta = ETA if self.random_L else 0.0
@@ -124,15 +128,18 @@ class Density:
             verdict = UNCONVERGED.format(count=int(bad.sum()), total=int(points.inside.sum()), worst=left)
         return Grid(re, im, rho, error, eta, verdict)
 
+    @one_thread
     def radial_marginal(self, radii: Array, centre: float = 0.0) -> Array:
         """Mass per unit of distance from a point on the real axis, r int rho dphi, of the support at each radius."""
         return np.array([2.0 * mass_on(self.whole, arc(complex(centre), float(r), 0.0, np.pi))[0] for r in radii])
 
+    @one_thread
     def real_marginal(self, places: Array) -> Array:
         """Mass per unit of Re lam, int rho d Im lam, of the support at each place."""
         top = 1j * self.reach
         return np.array([2.0 * mass_on(self.whole, line(complex(x), complex(x) + top))[0] for x in places])
 
+    @one_thread
     def slow(self, epsilon: float) -> Count:
         """Fraction of slow modes: |1 - lam| < epsilon for a map, Re lam > -epsilon for a flow."""
         if self.measure.discrete:
