@@ -71,6 +71,7 @@ def parser() -> argparse.ArgumentParser:
         own = _parameters(_ansatz(_changed(command(name, text))))
         _networks(own, 1000)
         _budget(_json(_tolerance(own) if name == "check" else own))
+    _lyapunov(_parameters(_changed(command("lyapunov", "Lyapunov exponents of finite networks, and the theory's"))))
     framework = command("framework", "what a deep-learning framework's default initialiser amounts to")
     framework.add_argument("name", metavar="LAYER", nargs="?", help="such as torch.nn.RNN; without it, the known ones")
     framework.add_argument("--hidden", metavar="H", type=_whole("--hidden", 1, 10**9), help="number of units")
@@ -164,6 +165,15 @@ def _critical(own: argparse.ArgumentParser) -> None:
     own.add_argument("--plot", metavar="FILE", help="also draw the points or curves")
     own.add_argument("--seed", type=_whole("--seed", 0, 2**63), default=0, help="of sampled closures (0)")
     _budget(_json(_tolerance(own)))
+
+
+def _lyapunov(own: argparse.ArgumentParser) -> None:
+    _networks(own, 1000)
+    own.add_argument("--exponents", metavar="K", type=_whole("--exponents", 1, MAX_UNITS), default=10,
+                     help="how many, largest first (10)")  # fmt: skip
+    own.add_argument("--scale", type=_positive("--scale", 1e6), default=1.0,
+                     help="standard deviation of the state from which a network starts (1)")  # fmt: skip
+    _budget(_json(own))
 
 
 def _density(own: argparse.ArgumentParser) -> argparse.ArgumentParser:

@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(command: str, given: object) -> int:
     try:
         _tolerate_ascii()
-        module = import_module(f"solvers.cli.{command}")
+        module = import_module(f"solvers.cli.{command.replace('-', '_')}")
         with limited(getattr(given, "budget", None)):
             return int(module.run(given))
     except (ConvergenceError, BudgetSpent) as error:

@@ -33,11 +33,14 @@ def evaluate_instructions(
     with np.errstate(all="ignore"):  # overflow ends in inf or nan, which the callers test for
         for place, instruction in enumerate(schedule.instructions):
             at = [values[argument] for argument in instruction.arguments]
-            values.append(given[place] if place in given else _value(instruction, at, leaves, multiply))
+            values.append(given[place] if place in given else evaluate_instruction(instruction, at, leaves, multiply))
     return values
 
 
-def _value(instruction: Instruction, at: list[Array], leaves: Mapping[str, Array], multiply: Multiply) -> Array:
+def evaluate_instruction(
+    instruction: Instruction, at: list[Array], leaves: Mapping[str, Array], multiply: Multiply
+) -> Array:
+    """Result of one instruction at the values of its arguments; see `evaluate_instructions`."""
     match instruction.kind:
         case "number":
             return np.asarray(instruction.number)
@@ -70,7 +73,7 @@ def partial_derivative(instruction: Instruction, which: int, at: list[Array]) ->
     raise TypeError(f"{instruction.kind} has no elementwise derivative")
 
 
-def _passed_on(instruction: Instruction) -> list[tuple[int, int]]:
+def passed_on(instruction: Instruction) -> list[tuple[int, int]]:
     """Number and place of each argument that a tangent goes through; an alias only has its body."""
     arguments = list(enumerate(instruction.arguments))
     return arguments[-1:] if instruction.kind == "alias" else arguments
@@ -165,7 +168,7 @@ class Linearisation:
         if instruction.kind == "state":
             return seeds[instruction.name]
         total: Array | None = None
-        for which, place in _passed_on(instruction):
+        for which, place in passed_on(instruction):
             tangent = tangents[place]
             if tangent is None:
                 continue
@@ -174,6 +177,43 @@ class Linearisation:
             slope = partial_derivative(instruction, which, self._at(instruction))
             total = _sum(total, slope[..., None] * tangent)
         return total
+
+    def vjp(self, covector: Array) -> Array:
+        """Transpose of the Jacobian times covector, (S, N) or, for M covectors at once, (S, N, M).
+
+        Weights are needed as matrices, not as a `RevealedGaussian`.
+        """
+        single = covector.ndim == 2
+        given = covector[..., None] if single else covector
+        out = np.zeros((len(self._states), self._N, given.shape[2]))
+        pending: dict[int, Array] = {}
+        for place, own in zip(self._schedule.updates, given, strict=True):
+            pending[place] = pending[place] + own if place in pending else own
+        reached = self._from_states()
+        for place in reversed(range(len(self._schedule.instructions))):
+            if place not in pending or place not in reached:
+                continue
+            instruction, arrived = self._schedule.instructions[place], pending.pop(place)
+            if instruction.kind == "state":
+                out[self._states.index(instruction.name)] += arrived
+            for which, argument in passed_on(instruction):
+                if argument in reached:
+                    back = self._backward(instruction, which, arrived)
+                    pending[argument] = pending[argument] + back if argument in pending else back
+        return out[..., 0] if single else out
+
+    def _backward(self, instruction: Instruction, which: int, arrived: Array) -> Array:
+        if instruction.kind == "product":
+            return np.asarray(self._weights[instruction.name].T @ arrived)
+        return partial_derivative(instruction, which, self._at(instruction))[..., None] * arrived
+
+    def _from_states(self) -> set[int]:
+        """Places whose value depends on a state: no others pass anything back."""
+        reached: set[int] = set()
+        for place, instruction in enumerate(self._schedule.instructions):
+            if instruction.kind == "state" or any(argument in reached for _, argument in passed_on(instruction)):
+                reached.add(place)
+        return reached
 
     def jacobian(self) -> Array:
         """Dense (S*N, S*N), state-major: block i, j is the derivative of the new state i by state j."""
@@ -193,7 +233,7 @@ class Linearisation:
         for place, instruction in enumerate(self._schedule.instructions):
             if instruction.kind == "state" and instruction.name == state:
                 blocks[place] = Block(np.ones(self._N), None)
-            for which, argument in _passed_on(instruction):
+            for which, argument in passed_on(instruction):
                 if argument in blocks:
                     term = self._term(instruction, which, blocks[argument])
                     blocks[place] = blocks[place].plus(term) if place in blocks else term

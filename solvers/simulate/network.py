@@ -16,6 +16,7 @@ import numpy as np
 from derive.cell.parameters import InputSettings, Settings
 from derive.cell.spec import Cell
 from derive.errors import ParameterError
+from solvers.simulate.dual import push
 from solvers.simulate.elementwise import Array
 from solvers.simulate.linearisation import Linearisation, evaluate_instructions
 from solvers.simulate.revealed import RevealedGaussian
@@ -166,6 +167,19 @@ class Network:
         """Jacobian at state (S, N) times direction, (S, N) or (S, N, M)."""
         return self.linearise(state, inputs).jvp(np.asarray(direction, dtype=float))
 
+    def vjp(self, state: Array, covector: Array, inputs: Inputs | None = None) -> Array:
+        """Transpose of the Jacobian at state (S, N) times covector, (S, N) or (S, N, M)."""
+        return self.linearise(state, inputs).vjp(np.asarray(covector, dtype=float))
+
+    def push(self, state: Array, directions: Array, inputs: Inputs | None = None) -> tuple[Array, Array]:
+        """New state (S, N) and the Jacobian at state (S, N) times directions (S, M, N): one product for each matrix.
+
+        Directions are rows here, which is how matrices meet them fastest.
+        """
+        state = self._checked(state)
+        seeds = dict(zip(self.states, np.asarray(directions, dtype=float), strict=True))
+        return push(self.schedule, self._leaves(state, inputs), seeds, self.weights, self.N)
+
     def operands_given(self, state: Array, fields: Mapping[str, Array]) -> dict[str, Array]:
         """The operands v, (N,) by field name, that units would have at state (S, N) if the fields u were as given."""
         given = {field.product: np.asarray(fields[field.name], dtype=float) for field in self.schedule.fields}
@@ -181,12 +195,15 @@ class Network:
     def _values(
         self, state: Array, inputs: Inputs | None, prescribed: Mapping[int, Array] | None = None
     ) -> list[Array]:
+        return evaluate_instructions(self.schedule, self._leaves(state, inputs), self._multiply, prescribed)
+
+    def _leaves(self, state: Array, inputs: Inputs | None) -> dict[str, Array]:
         stacked = state.ndim == 3
         leaves: dict[str, Array] = {name: np.asarray(value) for name, value in self.settings.parameters.items()}
         leaves |= dict(zip(self.states, state, strict=True))
         for name, drawn in (self.biases | self.inputs | dict(inputs or {})).items():
             leaves[name] = drawn[:, None] if stacked and drawn.ndim == 1 else drawn
-        return evaluate_instructions(self.schedule, leaves, self._multiply, prescribed)
+        return leaves
 
     def _multiply(self, name: str, operand: Array) -> Array:
         if operand.ndim == 0:  # W @ (something without units) is W times a constant vector

@@ -1,0 +1,122 @@
+"""Lyapunov exponents: what networks say, beside what theory says of the largest one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from derive.cell.parameters import resolve
+from derive.cell.spec import Cell
+from solvers.result import CONVERGED
+from solvers.simulate.lyapunov import LyapunovMeasurement, measure_lyapunov
+from solvers.simulate.measurement import Row
+from solvers.solution import plain
+
+FINITE_SIZE = (
+    "measured at this N: standard errors are those over networks and do not hold the finite-size correction, which is "
+    "seen by comparing N with 2N"
+)
+
+
+@dataclass(frozen=True)
+class LyapunovComparison:
+    """Exponents per step of a map, or per unit of time of a flow, largest first.
+
+    theory, theory_error : of the largest exponent for N -> infinity; None where there is no theory
+    measurement : of finite networks; notes : what else is to be known
+    """
+
+    cell: Cell
+    parameters: Mapping[str, float]
+    theory: float | None
+    theory_error: float | None
+    measurement: LyapunovMeasurement
+    exponents: int
+    notes: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> str:
+        """ "converged", or how many networks did not settle and what the first of them says."""
+        found = self.measurement
+        if found.converged:
+            return CONVERGED
+        missing = [text for text, settled in zip(found.outcomes, found.settled, strict=True) if not settled]
+        return f"not converged: {len(missing)} of {found.seeds} networks; the first: {missing[0]}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON object of ``gatefield lyapunov``."""
+        found = self.measurement
+        rows = [found[f"lyapunov[{k + 1}]"] for k in range(self.exponents)]
+        notes = [*self.notes, FINITE_SIZE]
+        result: dict[str, Any] = {
+            "cell": self.cell.name,
+            "parameters": dict(self.parameters),
+            "theory": self.theory,
+            "theory_error": self.theory_error,
+            "measured": [_mean(row) for row in rows],
+            "standard_error": [row.standard_error for row in rows],
+            "unit": "step" if self.cell.time == "discrete" else "time",
+        }
+        for name in ("kaplan_yorke", "entropy_rate"):
+            own = next((row for row in found.rows if row.quantity == name), None)
+            result[name] = None if own is None else own.mean
+            result[f"{name}_error"] = None if own is None else own.standard_error
+        if result["kaplan_yorke"] is None and any(np.isfinite(row.mean) for row in rows):
+            notes.append(
+                f"the first {self.exponents} exponents are too few for the Kaplan-Yorke dimension"
+                + ("" if result["entropy_rate"] is not None else " and the entropy rate")
+                + ": their sum is still positive; ask for more with --exponents, or take a smaller N (both grow with N)"
+            )
+        rest = sum(sample.at_rest for sample in found.samples)
+        if rest:
+            notes.append(f"{rest} of {found.seeds} networks came to rest at a fixed point")
+        result |= {
+            "N": found.N,
+            "seeds": found.seeds,
+            "seed": found.seed,
+            "dt": [sample.dt for sample in found.samples],
+            "step_error": [sample.step_error for sample in found.samples],
+            "window": [sample.window for sample in found.samples],
+            "time_error": [float(np.max(sample.errors)) for sample in found.samples],
+            "verdict": self.verdict,
+            "notes": notes,
+        }
+        return dict(plain(result))
+
+
+def lyapunov(
+    cell: Cell,
+    parameters: Mapping[str, object] | None = None,
+    *,
+    N: int = 1000,
+    exponents: int = 10,
+    seeds: int = 8,
+    seed: int = 0,
+    scale: float = 1.0,
+    progress: Callable[[str], None] | None = None,
+    executor: Executor | None = None,
+) -> LyapunovComparison:
+    """The first exponents of ``seeds`` networks of N units that start at states of standard deviation ``scale``.
+
+    Raises
+    ------
+    ParameterError : a parameter is unknown, missing or out of range; more exponents than a network has
+    AnsatzError : a flow is driven by inputs that are independent at all times
+    """
+    settings = resolve(cell, parameters)
+    if progress is not None:
+        progress(f"following {seeds} networks of {N} units")
+    measurement = measure_lyapunov(
+        cell, settings, N=N, seeds=seeds, exponents=exponents, seed=seed, scale=scale, executor=executor
+    )
+    notes = ("no theory of the largest exponent is at hand",)
+    return LyapunovComparison(cell, settings.parameters, None, None, measurement, exponents, notes)
+
+
+def _mean(row: Row) -> float:
+    """Over all networks: -inf where one of them loses the direction at once, nan where one diverged."""
+    return float(np.mean(row.measured))
