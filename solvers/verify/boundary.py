@@ -7,7 +7,7 @@ larger distance.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from itertools import islice, pairwise
+from itertools import islice
 from typing import Any
 
 import mpmath as mp
@@ -25,6 +25,8 @@ REACH = tuple(float(r) for r in np.geomspace(40.0, 0.02, 30))
 SLOPE_STEP = 1e-5
 OFF = (0.85, 1.18)
 STEPS = 12
+SCAN, UNSURE = 1e-4, 1e-2
+"""Relative error of averages that tell inside from outside, and the distance of ln radius from 0 where they do not."""
 
 
 class BoundaryPoints:
@@ -35,34 +37,37 @@ class BoundaryPoints:
         self.claim, self.numbers, self.manifold = claim, numbers, manifold
         self.K: sp.Matrix = claim.theory.spectrum.K
 
-    def radius(self, values: Mapping[sp.Symbol, Any], lam: Any, *, precise: bool) -> Any:
-        """Spectral radius of K(lambda)."""
-        evaluate = self.numbers.precise if precise else self.numbers.rough
+    def radius(self, values: Mapping[sp.Symbol, Any], lam: Any, rtol: float | None = None) -> Any:
+        """Spectral radius of K(lambda), from averages with relative error ``rtol``; None: thirty digits."""
         table = mp.matrix(self.K.rows, self.K.cols)
         for i in range(self.K.rows):
             for j in range(self.K.cols):
-                table[i, j] = evaluate(self.K[i, j], values, lam)[0]
+                table[i, j] = self.numbers.at(self.K[i, j], values, lam, rtol)[0]
         return spectral_radius(table)
 
-    def on_ray(self, values: Mapping[sp.Symbol, Any], centre: float, angle: float, *, precise: bool) -> Any | None:
+    def on_ray(
+        self, values: Mapping[sp.Symbol, Any], centre: float, angle: float, *, precise: bool, rtol: float
+    ) -> Any | None:
         """A lambda = centre + r e^(i angle) of the boundary, far out, or None if this ray does not meet it.
 
-        ``values`` to thirty digits, if it is to be precise.
+        ``values`` to thirty digits, if it is to be precise; rtol : of averages in float64.
         """
         direction = mp.expj(angle)
 
-        def excess(r: Any, precise: bool = False) -> Any:
-            return mp.log(self.radius(values, centre + r * direction, precise=precise))
+        def excess(r: Any, rtol: float | None = rtol) -> Any:
+            return mp.log(self.radius(values, centre + r * direction, rtol))
 
-        for low, high in pairwise(REACH):
-            if excess(mp.mpf(high)) > 0 >= excess(mp.mpf(low)):
-                break
-        else:
+        def inside(r: float) -> bool:
+            rough = excess(mp.mpf(r), SCAN)
+            return bool((rough if abs(rough) > UNSURE else excess(mp.mpf(r))) > 0)
+
+        first = next((k for k, r in enumerate(REACH) if inside(r)), 0)
+        if first == 0:
             return None
-        r = mp.mpf(brentq(lambda x: float(excess(mp.mpf(x))), high, low, xtol=1e-13, rtol=1e-13))
+        r = mp.mpf(brentq(lambda x: float(excess(mp.mpf(x))), REACH[first], REACH[first - 1], xtol=rtol / 10, rtol=rtol / 10))
         if precise:
             slope = (excess(r * (1 + SLOPE_STEP)) - excess(r * (1 - SLOPE_STEP))) / (2 * SLOPE_STEP * r)
-            r = _polished(lambda x: excess(x, True), r, slope)
+            r = _polished(lambda x: excess(x, None), r, slope)
         return centre + r * direction
 
 
@@ -87,21 +92,21 @@ class BoundaryTest:
         self.claim, self.numbers, self.manifold = claim, numbers, manifold
         self.points = BoundaryPoints(claim, numbers, manifold)
 
-    def sites(self, *, precise: bool) -> Iterator[tuple[GenericPoint, Mapping[sp.Symbol, Any], Any, Any]]:
+    def sites(self, *, precise: bool, rtol: float) -> Iterator[tuple[GenericPoint, Mapping[sp.Symbol, Any], Any, Any]]:
         """(point, values, lambda on the boundary, centre of the ray), where a ray of some point meets the boundary."""
         centre = 0.0 if self.claim.theory.site.discrete else -1.0
         for number, point in enumerate(islice(self.manifold.points(), TRIED)):
             values = self.manifold.precise(point) if precise else self.manifold.rough(point)
-            lam = self.points.on_ray(values, centre, ANGLES[number % len(ANGLES)], precise=precise)
+            lam = self.points.on_ray(values, centre, ANGLES[number % len(ANGLES)], precise=precise, rtol=rtol)
             if lam is not None:
                 yield point, values, lam, mp.mpf(centre)
 
-    def size(self, values: Mapping[sp.Symbol, Any], lam: Any, *, precise: bool) -> tuple[Any, Any]:
+    def size(
+        self, values: Mapping[sp.Symbol, Any], lam: Any, *, precise: bool, rtol: float
+    ) -> tuple[Any, Any]:
         """X and its error at one lambda."""
-        evaluate = self.numbers.precise if precise else self.numbers.rough
-        value, error = evaluate(self.claim.right, values, lam)
-        return value, error
+        return self.numbers.at(self.claim.right, values, lam, None if precise else rtol)
 
-    def off(self, values: Mapping[sp.Symbol, Any], lam: Any, centre: Any) -> list[tuple[Any, Any]]:
+    def off(self, values: Mapping[sp.Symbol, Any], lam: Any, centre: Any, rtol: float) -> list[tuple[Any, Any]]:
         """X and its error nearer to the centre and further out."""
-        return [self.size(values, centre + factor * (lam - centre), precise=False) for factor in OFF]
+        return [self.size(values, centre + factor * (lam - centre), precise=False, rtol=rtol) for factor in OFF]

@@ -30,18 +30,20 @@ class Numbers:
         self._cache: dict[Any, tuple[Any, Any]] = {}
         self._outer: dict[sp.Expr, tuple[list[Average], list[sp.Symbol], Callable[..., Any]]] = {}
 
-    def rough(self, expression: sp.Expr, values: Values, lam: complex = 0.0) -> tuple[Any, Any]:
-        """Value and absolute error, averages in float64."""
+    def rough(
+        self, expression: sp.Expr, values: Values, lam: complex = 0.0, rtol: float = RTOL
+    ) -> tuple[Any, Any]:
+        """Value and absolute error, averages in float64 with relative error ``rtol``."""
         numbers = {s: float(v) for s, v in values.items()}
 
         def average(node: Average) -> tuple[Any, Any]:
             if not node.has(LAM, LAM_CONJ):
-                found = self.evaluator.average(node, numbers, RTOL)
+                found = self.evaluator.average(node, numbers, rtol)
                 return mp.mpf(found.value), mp.mpf(found.error)
             if node not in self._with_lam:
                 extra = (LAM, LAM_CONJ)
                 self._with_lam[node] = CompiledAverage((node.integrand,), self.law, self.claim.theory.implicit, extra)
-            value, error = self._with_lam[node].evaluate(numbers, RTOL, (complex(lam), complex(lam).conjugate()))
+            value, error = self._with_lam[node].evaluate(numbers, rtol, (complex(lam), complex(lam).conjugate()))
             return mp.mpmathify(complex(value[0])), mp.mpf(float(error[0]))
 
         return self._assemble(expression, values, lam, average)
@@ -65,6 +67,12 @@ class Numbers:
             return self._cache[key]
 
         return self._assemble(expression, values, lam, average)
+
+    def at(self, expression: sp.Expr, values: Values, lam: Any, rtol: float | None) -> tuple[Any, Any]:
+        """Value and absolute error with averages to ``rtol``, or to thirty digits where that is None."""
+        if rtol is None:
+            return self.precise(expression, values, lam)
+        return self.rough(expression, values, lam, rtol)
 
     def _assemble(
         self, expression: sp.Expr, values: Values, lam: Any, average: Callable[[Average], tuple[Any, Any]]

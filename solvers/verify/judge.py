@@ -21,7 +21,7 @@ from derive.theory import Theory, law_symbols
 from derive.verify.meaning import Claim
 from derive.verify.proof import Proof, prove
 from solvers.verify.boundary import BoundaryTest
-from solvers.verify.evaluate import Numbers
+from solvers.verify.evaluate import RTOL, Numbers
 from solvers.verify.names import readable, shown_name
 from solvers.verify.points import GenericPoint, Manifold
 from solvers.verify.precise import DIGITS, PrecisionError
@@ -29,6 +29,7 @@ from solvers.verify.verdict import AGREES, DIFFERS, PROVED, UNDECIDED, Evidence
 
 POINTS, FIRST_LOOK = 20, 3
 SITES, FIRST_SITES = 5, 1  # points of the boundary
+FIRST_RTOL = 1e-8  # of averages at the first of them
 FAR = mp.mpf("1e-8")
 """Relative difference that no error of a float64 point explains."""
 
@@ -146,23 +147,23 @@ class Judge:
     def _boundary(self, *, first: bool) -> Judgement:
         """X must vanish on the boundary and nowhere near it: a first look in float64, or as precisely as can be had."""
         if first:
-            return self._on_and_off(FIRST_SITES, precise=False, doubt=CLEAR)
+            return self._on_and_off(FIRST_SITES, precise=False, doubt=CLEAR, rtol=FIRST_RTOL)
         try:
             return self._on_and_off(SITES, precise=True, doubt=FAR)
         except PrecisionError:
             return self._on_and_off(SITES, precise=False, doubt=FAR)
 
-    def _on_and_off(self, most: int, *, precise: bool, doubt: Any) -> Judgement:
+    def _on_and_off(self, most: int, *, precise: bool, doubt: Any, rtol: float = RTOL) -> Judgement:
         test, worst, count = BoundaryTest(self.claim, self.numbers, self.manifold), float(DIGITS), 0
-        for point, values, lam, centre in islice(test.sites(precise=precise), most):
+        for point, values, lam, centre in islice(test.sites(precise=precise, rtol=rtol), most):
             count += 1
-            value, error = test.size(values, lam, precise=precise)
-            beside = test.off(values, lam, centre)
+            value, error = test.size(values, lam, precise=precise, rtol=rtol)
+            beside = test.off(values, lam, centre, rtol)
             sizes = [abs(x) for x, _ in beside]
             comparison = Comparison(point, values, value, mp.mpf(0), error, precise, self._spectral(complex(lam)))
             if abs(value) > doubt * max(sizes) + ERRORS * error:
                 return Judgement(DIFFERS, evidence_of(comparison), ("X does not vanish on the boundary",))
-            if any(abs(x) <= ERRORS * own + mp.mpf(10) ** -ROUGH_DIGITS * max(sizes) for x, own in beside):
+            if _vanishes(beside) and (rtol == RTOL or _vanishes(test.off(values, lam, centre, RTOL))):
                 return Judgement(DIFFERS, evidence_of(comparison), ("X vanishes off the boundary, too",))
             worst = min(worst, float(-mp.log10(abs(value) / min(sizes))) if value else worst)
         if not count:
@@ -218,6 +219,12 @@ class Judge:
         if not (self.claim.boundary or self.claim.left.has(LAM, LAM_CONJ) or self.claim.right.has(LAM, LAM_CONJ)):
             return {}
         return {"re(lam)": lam.real, "im(lam)": lam.imag}
+
+
+def _vanishes(found: list[tuple[Any, Any]]) -> bool:
+    """Whether one of some values may be zero, (value, error) each."""
+    largest = max(abs(value) for value, _ in found)
+    return any(abs(value) <= ERRORS * error + mp.mpf(10) ** -ROUGH_DIGITS * largest for value, error in found)
 
 
 def proof_lines(proof: Proof, theory: Theory) -> tuple[str, ...]:
