@@ -64,7 +64,8 @@ class BoundaryPoints:
         first = next((k for k, r in enumerate(REACH) if inside(r)), 0)
         if first == 0:
             return None
-        r = mp.mpf(brentq(lambda x: float(excess(mp.mpf(x))), REACH[first], REACH[first - 1], xtol=rtol / 10, rtol=rtol / 10))
+        low, high, fine = REACH[first], REACH[first - 1], rtol / 10
+        r = mp.mpf(brentq(lambda x: float(excess(mp.mpf(x))), low, high, xtol=fine, rtol=fine))
         if precise:
             slope = (excess(r * (1 + SLOPE_STEP)) - excess(r * (1 - SLOPE_STEP))) / (2 * SLOPE_STEP * r)
             r = _polished(lambda x: excess(x, None), r, slope)
