@@ -128,7 +128,7 @@ def test_finite_networks_know_no_theory() -> None:
 
 
 def test_only_the_plots_import_matplotlib() -> None:
-    assert importers("matplotlib") == {"solvers.plot", "solvers.plot_critical"}
+    assert importers("matplotlib") == {"solvers.plot", "solvers.plot_branches", "solvers.plot_critical"}
 
 
 def test_only_the_bridge_imports_torch_and_nothing_imports_the_bridge() -> None:

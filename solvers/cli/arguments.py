@@ -72,6 +72,7 @@ def parser() -> argparse.ArgumentParser:
         _networks(own, 1000)
         _budget(_json(_tolerance(own) if name == "check" else own))
     _lyapunov(_parameters(_changed(command("lyapunov", "Lyapunov exponents of finite networks, and the theory's"))))
+    _fixed_points(_parameters(_changed(command("fixed-points", "all static solutions over a range of a parameter"))))
     framework = command("framework", "what a deep-learning framework's default initialiser amounts to")
     framework.add_argument("name", metavar="LAYER", nargs="?", help="such as torch.nn.RNN; without it, the known ones")
     framework.add_argument("--hidden", metavar="H", type=_whole("--hidden", 1, 10**9), help="number of units")
@@ -173,6 +174,13 @@ def _lyapunov(own: argparse.ArgumentParser) -> None:
                      help="how many, largest first (10)")  # fmt: skip
     own.add_argument("--scale", type=_positive("--scale", 1e6), default=1.0,
                      help="standard deviation of the state from which a network starts (1)")  # fmt: skip
+    _budget(_json(own))
+
+
+def _fixed_points(own: argparse.ArgumentParser) -> None:
+    own.add_argument("--over", metavar="NAME=LO:HI:COUNT", required=True, help="parameter, range and number of values")
+    own.add_argument("--plot", metavar="FILE", help="also draw the branches")
+    own.add_argument("--tol", type=_positive("--tol", LOOSEST), default=1e-8, help="relative accuracy asked for (1e-8)")
     _budget(_json(own))
 
 

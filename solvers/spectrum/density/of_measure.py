@@ -50,7 +50,7 @@ class MeasureDensity:
     """The eigenvalue density of infinitely large networks whose units follow one site measure."""
 
     def __init__(self, measure: SiteMeasure) -> None:
-        self.states = measure.states
+        self.measure, self.states = measure, measure.states
         parts = components(measure)
         self.free = parts.free
         self.components = tuple(_Component(part) for part in parts.coupled)
