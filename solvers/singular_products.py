@@ -10,7 +10,8 @@ With Delta = sigma^2 (E[b X b^T] + E[e Delta e^T]),  C = b X L^T + e Delta a^T, 
     O' = (T x T) O + (E[C x C]) spread on one side + (E[B x B]) spread on both,
 
 T : P -> E[L P L^T] + a Delta(P) a^T averaged over units; orthogonal weights take E[B] x E[B] inside each from the last
-term (theory, section 4; for one state and independent X it is the recursion in tau, d and o given there).
+term.  Averaged over units that do not close on finitely many numbers they are sampled here; where they do,
+`derive.stability.products` has the recursion.
 """
 
 from __future__ import annotations
@@ -23,16 +24,26 @@ from typing import Any
 import numpy as np
 
 from derive.cell.parameters import resolve
+from derive.errors import AnsatzError, SizeError
 from solvers.averages import Estimate
 from solvers.budget import check_budget
 from solvers.measure import SiteMeasure
 from solvers.measure.site_measure import Array
+from solvers.product_recursion import ProductRecursion
+from solvers.result import CONVERGED
 from solvers.solution import Solution, Solved, plain
 from solvers.spectrum.singular_moments import field_covariance, orthogonal_fields
-from solvers.threads import one_thread
 from solvers.untied_sites import UntiedSites
 
 POPULATIONS, UNITS = 12, 4096
+FEWEST = 100
+"""Of all units so many must carry the sum of X_ii^2; a mean that fewer carry comes out too small."""
+
+FEW_CARRY = (
+    "not converged: {:.0f} of {} units carry m2 of the product, whose law has a heavy tail: fewer --steps, or gates "
+    "that are less often open"
+)
+GROWS = "m2/m1^2 of the product grows exponentially with the number of steps: there is no slope"
 PAIRS_LEFT_OUT = (
     "product of steps: L or b depends on the state entering; its correlation with entries X_ij of different units is "
     "left out"
@@ -41,42 +52,73 @@ PAIRS_LEFT_OUT = (
 
 @dataclass(frozen=True)
 class ProductMoments:
-    """m1, m2 : of the squared singular values of the product of ``steps`` Jacobians; notes : what was left out."""
+    """m1, m2 : of the squared singular values of the product of ``steps`` Jacobians; spread : m2/m1^2 - 1; slope : what
+    one more step adds to it in the long run, None where that is unknown or grows; closure : "exact" (the closed
+    recursion) or "sampled" (X_ii carried along the chain); verdict, notes : as everywhere.
+    """
 
     steps: int
     m1: Estimate
     m2: Estimate
+    spread: Estimate
+    slope: Estimate | None
+    closure: str
+    verdict: str = CONVERGED
     notes: tuple[str, ...] = ()
 
     def numbers(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """The JSON object ``product``, and the errors of its numbers."""
-        found = {"steps": self.steps, "m1": self.m1.value, "m2": self.m2.value}
-        return plain(found), plain({"steps": 0, "m1": self.m1.error, "m2": self.m2.error})
+        found: dict[str, Any] = {"steps": self.steps, "closure": self.closure}
+        errors: dict[str, Any] = {}
+        for name in ("m1", "m2", "spread", "slope"):
+            item = getattr(self, name)
+            found[name], errors[name] = (None, None) if item is None else (item.value, item.error)
+        return plain(found), plain(errors)
 
 
-@one_thread
-def product_of(solved: Solved, solution: Solution, steps: int, *, seed: int = 0) -> ProductMoments:
-    """Moments of the product of ``steps`` independent Jacobians at an untied solution, X_ii carried along the chain.
+def product_of(solved: Solved, solution: Solution, steps: int, *, tol: float = 1e-10, seed: int = 0) -> ProductMoments:
+    """Moments of the product of ``steps`` independent Jacobians at an untied solution: by the closed recursion, or
+    where the moments do not close from the sampled chain.
 
     Raises
     ------
     AnsatzError : a site derivative holds a delta function.
     BudgetSpent : the time is over.
     """
+    try:
+        found = ProductRecursion(solved, solution, tol).run(steps)
+    except (AnsatzError, SizeError) as reason:
+        return sampled_product(solved, solution, steps, seed=seed, reason=str(reason))
+    notes = () if found.slope is not None else (GROWS,)
+    return ProductMoments(steps, found.m1, found.m2, found.spread, found.slope, "exact", CONVERGED, notes)
+
+
+def sampled_product(
+    solved: Solved, solution: Solution, steps: int, *, seed: int = 0, reason: str = ""
+) -> ProductMoments:
+    """The same from sampled units alone; errors are two standard errors.  Raises as `product_of`."""
     site = solved.theory.site
     sites = UntiedSites(solved, solution, resolve(site.cell, solved.parameters))
-    table = np.array([product_moments(sites.walk(UNITS, k, seed), steps) for k in range(POPULATIONS)])
-    value, error = table.mean(axis=0), 2.0 * table.std(axis=0, ddof=1) / np.sqrt(POPULATIONS)
+    runs = [product_moments(sites.walk(UNITS, k, seed), steps) for k in range(POPULATIONS)]
+    table = np.array([[m1, m2] for m1, m2, _ in runs])
+    (m1, m2), (first, second) = table.mean(axis=0), 2.0 * table.std(axis=0, ddof=1) / np.sqrt(POPULATIONS)
+    halves = [np.delete(table, k, axis=0).mean(axis=0) for k in range(POPULATIONS)]
+    left_out = np.array([b / a**2 for a, b in halves])
+    spread = 2.0 * left_out.std() * np.sqrt(POPULATIONS - 1)
     states = set(site.states)
     dependent = any(entry.free_symbols & states for matrix in (site.L, site.b) for entry in matrix)
-    notes = (PAIRS_LEFT_OUT,) if dependent else ()
+    notes = (f"product of steps: X_ii is carried along the sampled chain ({reason})",) if reason else ()
+    carried = sum(share for _, _, share in runs)
     return ProductMoments(
-        steps, Estimate(float(value[0]), float(error[0])), Estimate(float(value[1]), float(error[1])), notes
-    )
+        steps, Estimate(float(m1), float(first)), Estimate(float(m2), float(second)),
+        Estimate(float(m2 / m1**2 - 1.0), float(spread)), None, "sampled",
+        CONVERGED if carried >= FEWEST else FEW_CARRY.format(carried, POPULATIONS * UNITS),
+        (*notes, PAIRS_LEFT_OUT) if dependent else notes,
+    )  # fmt: skip
 
 
-def product_moments(walk: Iterator[SiteMeasure], steps: int) -> tuple[float, float]:
-    """m1 and m2 after ``steps`` measures of the same units, one after the other."""
+def product_moments(walk: Iterator[SiteMeasure], steps: int) -> tuple[float, float, float]:
+    """m1, m2 and how many units carry sum X_ii^2, after ``steps`` measures of the same units."""
     X: Array | None = None
     for _ in range(steps):
         check_budget()
@@ -86,8 +128,9 @@ def product_moments(walk: Iterator[SiteMeasure], steps: int) -> tuple[float, flo
             X, pairs = np.broadcast_to(np.eye(S), (measure.nodes, S, S)), np.zeros((S,) * 4)
         X, pairs = step(measure, X, pairs)
     assert X is not None
-    own = measure.mean(np.einsum("nij,nij->n", X, X))
-    return float(measure.mean(np.einsum("nii->n", X))) / S, float(own + np.einsum("aabb", pairs)) / S
+    squares = np.einsum("nij,nij->n", X, X)
+    own, carried = measure.mean(squares), squares.sum() ** 2 / max(float(np.sum(squares**2)), 1e-300)
+    return float(measure.mean(np.einsum("nii->n", X))) / S, float(own + np.einsum("aabb", pairs)) / S, float(carried)
 
 
 def step(measure: SiteMeasure, X: Array, pairs: Array) -> tuple[Array, Array]:

@@ -43,6 +43,7 @@ SYMPY_IN_SOLVERS = {
     "solvers.measure.columns",
     "solvers.measure.static",
     "solvers.parity",
+    "solvers.product_recursion",
     "solvers.replicas",
     "solvers.result",
     "solvers.rough_pair",

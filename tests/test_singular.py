@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sympy as sp
+from made_up_cells import any_units, cell_of
 
 from derive import load
 from derive.cell import resolve
 from derive.cell.orthogonal import orthogonal
-from derive.cell.spec import Cell
 from derive.cell.substitute import substitute
 from derive.errors import AnsatzError, ParameterError
 from derive.gaussian.average import average
@@ -22,56 +22,12 @@ from derive.site import site_form
 from derive.stability.singular import singular_theory, symbolic_m1
 from solvers.cli.main import main
 from solvers.measure import SiteMeasure, StaticSites, network_measure
-from solvers.simulate import Network, singular_values, sites_of
+from solvers.simulate import singular_values, sites_of
 from solvers.singular import singular_of, symbolic_moments
-from solvers.singular_products import product_moments, product_of
 from solvers.solve import solve
 from solvers.spectrum.singular_law import SingularLaw
 from solvers.spectrum.singular_moments import moments_of
 
-NESTED = """
-name = "nested"
-equations = \"\"\"
-g  = sigmoid(A @ h + c)
-k  = tanh(B @ (g*h))
-h' = g*h/2 + (1 - g)*tanh(C @ (k + h))
-\"\"\"
-[weights]
-A = 1.5
-B = 2.0
-C = 1.2
-[biases]
-c = { mean = 0.3, std = 0.5 }
-"""
-
-SHARED = """
-name = "shared"
-equations = \"\"\"
-z  = sigmoid(W @ (h*h) + c)
-h' = z*h + (1 - z)*tanh(W @ h)
-\"\"\"
-[weights]
-W = 2.0
-[biases]
-c = { mean = 0, std = 1 }
-"""
-
-TWO_STATES = """
-name = "two-states"
-equations = \"\"\"
-p' = sigmoid(c)*p + tanh(A @ q)/2
-q' = tanh(B @ p' + C @ q + d)
-\"\"\"
-[weights]
-A = 1.5
-B = 1.2
-C = 0.7
-[biases]
-c = { mean = 0, std = 1 }
-d = { mean = 0, std = 0.5 }
-"""
-
-MADE_UP = {"nested": NESTED, "shared": SHARED, "two-states": TWO_STATES}
 CASES = [
     ("vanilla", {"sigma_w": 2.0}, ()),
     ("vanilla", {"sigma_w": 2.0}, ("W_h",)),
@@ -88,20 +44,6 @@ CASES = [
     ("shared", {}, ("W",)),
     ("two-states", {}, ("A",)),
 ]
-
-
-def cell_of(name: str, folder: Path, haar: tuple[str, ...] = ()) -> Cell:
-    if name in MADE_UP:
-        path = folder / f"{name}.toml"
-        path.write_text(MADE_UP[name])
-        return orthogonal(load(str(path)), haar)
-    return orthogonal(load(name), haar)
-
-
-def any_units(cell: Cell, settings, N: int, seed: int) -> tuple[Network, np.ndarray]:  # type: ignore[no-untyped-def]
-    """A network at a state that knows nothing of its weights: gradient independence holds at any of them."""
-    network = Network(cell, settings, N, np.random.default_rng(seed))
-    return network, network.random_state(0.7)
 
 
 @pytest.mark.parametrize(("name", "parameters", "haar"), CASES)
@@ -269,59 +211,3 @@ def test_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--singular" in capsys.readouterr().err
     assert main([*base, "--singular", "--orthogonal", "V"]) == 2
     assert "no weight `V`" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("haar", [(), ("B",)])
-def test_one_step_of_a_product_is_the_moments_of_one_step(haar: tuple[str, ...], tmp_path: Path) -> None:
-    for name in ("nested", "two-states", "shared"):
-        cell = cell_of(name, tmp_path)
-        cell = orthogonal(cell, [w for w in haar if w in cell.weights])
-        network, state = any_units(cell, resolve(cell), 200, 1)
-        measure = network_measure(site_form(cell), resolve(cell), sites_of(network, state))
-        assert product_moments(iter([measure]), 1) == pytest.approx(moments_of(measure), rel=1e-12)
-
-
-def test_products_of_one_state_obey_the_closed_recursion() -> None:
-    """tau, d, o of independent L, a, b: units drawn afresh at every step make X independent of them."""
-    rng = np.random.default_rng(1)
-    n, T, gain = 200_000, 3, 1.2
-
-    def fresh() -> SiteMeasure:
-        L, a, b = 0.7 * rng.random((n, 1, 1)), rng.random((n, 1, 1)), rng.random((n, 1, 1))
-        nothing = np.zeros((n, 1))
-        return SiteMeasure(np.full(n, 1 / n), L, a, b, np.zeros((n, 1, 1)), nothing, nothing, ("A",), ("A",),
-                           np.array([gain]), ("gaussian",), True)  # fmt: skip
-
-    l2, l4, a2, a4 = 0.49 / 3, 0.7**4 / 5, 1 / 3, 1 / 5
-    c, b2, b4, g2 = gain**2 * a2, 1 / 3, 1 / 5, gain**2
-    tau = d = 1.0
-    o, m1 = 0.0, l2 + c * b2
-    for _ in range(T):
-        o = m1**2 * o + (2 * c * l2 * b2 + c**2 * b4) * d
-        d = l4 * d + (2 * g2 * l2 * a2 * b2 + (g2 * b2) ** 2 * a4) * tau**2
-        tau *= m1
-    found = product_moments((fresh() for _ in range(T)), T)
-    assert found == pytest.approx((tau, d + o), rel=0.01)  # 1/sqrt(n) times a few
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("haar", [(), ("W_u",)])
-def test_products_are_those_of_matrices(haar: tuple[str, ...]) -> None:
-    cell = orthogonal(load("minimal-rnn"), haar)
-    settings = resolve(cell, {"sigma_w": 2.0, "R": 1.0, "sigma_v": 1.0})
-    solved = solve(cell, settings.parameters, ansatz="untied")
-    theory, N, T = product_of(solved, solved.solutions[0], 5), 500, 5
-    assert theory.m1.value == pytest.approx(solved.solutions[0].numbers["chi1"] ** T, abs=2 * theory.m1.error)
-    rows = []
-    for seed in range(12):
-        network = Network(cell, settings, N, np.random.default_rng(seed))
-        state, total = network.random_state(0.5), np.eye(N)
-        for step in range(30 + T):
-            network.redraw()
-            total = network.jacobian(state) @ total if step >= 30 else total
-            state = network.evaluate(state).new_state
-        squares = singular_values(total) ** 2
-        rows.append([squares.mean(), (squares**2).mean()])
-    error = np.std(rows, axis=0, ddof=1) / np.sqrt(12)
-    own = np.array([theory.m1.error, theory.m2.error])
-    assert np.all(np.abs(np.mean(rows, axis=0) - [theory.m1.value, theory.m2.value]) < 4 * np.hypot(error, own))

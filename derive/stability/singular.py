@@ -130,7 +130,7 @@ class _Pencil:
 
     def _without_gains(self, node: Average) -> sp.Expr:
         """E of a polynomial in Phi and Psi, coefficient by coefficient."""
-        return sp.Add(*(gain * Average(rest) for gain, rest in _in_powers(node.integrand, tuple(self.gains))))
+        return sp.Add(*(gain * Average(rest) for gain, rest in in_powers(node.integrand, tuple(self.gains))))
 
     def _pairs(self) -> list[tuple[int, int]]:
         fed = [k for k in range(len(self.site.fields)) if k not in self.site.input_fields]
@@ -191,7 +191,7 @@ class _Pencil:
         return {symbol: right for symbol, right in self.closure.solved().items() if symbol not in known.equations}
 
 
-def _in_powers(expression: sp.Expr, symbols: tuple[sp.Symbol, ...]) -> Iterator[tuple[sp.Expr, sp.Expr]]:
+def in_powers(expression: sp.Expr, symbols: tuple[sp.Symbol, ...]) -> Iterator[tuple[sp.Expr, sp.Expr]]:
     """(monomial, coefficient) of a polynomial in some of its symbols, by its derivatives at zero."""
     held = [symbol for symbol in symbols if expression.has(symbol)]
     if not held:
@@ -201,7 +201,7 @@ def _in_powers(expression: sp.Expr, symbols: tuple[sp.Symbol, ...]) -> Iterator[
     while expression != 0:
         coefficient = expression.xreplace({symbol: sp.S.Zero})
         if coefficient != 0:
-            for monomial, rest in _in_powers(coefficient, symbols):
+            for monomial, rest in in_powers(coefficient, symbols):
                 yield monomial * symbol**power / sp.factorial(power), rest
         expression, power = expression.diff(symbol), power + 1
 

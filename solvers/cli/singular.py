@@ -63,9 +63,10 @@ def add_singular(
             record["error"] = {**record["error"], "singular": errors}
             verdict, notes = result.verdict, result.notes
             if steps is not None:
-                product = product_of(solved, solution, steps)
+                product = product_of(solved, solution, steps, tol=tol)
                 record["singular"]["product"], errors["product"] = product.numbers()
                 notes = (*notes, *product.notes)
+                verdict = product.verdict if verdict == CONVERGED else verdict
         except AnsatzError as reason:
             verdict, notes = CONVERGED, (f"no singular values: {reason}",)
         except BudgetSpent as spent:

@@ -28,5 +28,14 @@ def singular_rows(record: Record) -> Iterator[tuple[str, str]]:
         text = "infinite as N grows" if value is None else short(value)
         yield "condition", f"{text}  ({what})"
     if product := found.get("product"):
-        for name in ("m1", "m2"):
-            yield f"{name} of {product['steps']} steps", compact(product[name], errors["product"][name])
+        yield from _product_rows(product, errors["product"])
+
+
+def _product_rows(product: Record, errors: Record) -> Iterator[tuple[str, str]]:
+    """m1, m2 and the spread of the product of several steps."""
+    steps, how = product["steps"], "closed recursion" if product["closure"] == "exact" else "sampled chain"
+    for name in ("m1", "m2"):
+        yield f"{name} of {steps} steps", f"{compact(product[name], errors[name])}  ({how})"
+    yield f"m2/m1^2 - 1 of {steps} steps", compact(product["spread"], errors["spread"])
+    if product["slope"] is not None:
+        yield "growth of m2/m1^2 per step", compact(product["slope"], errors["slope"])
