@@ -73,6 +73,7 @@ def parser() -> argparse.ArgumentParser:
         _budget(_json(_tolerance(own) if name == "check" else own))
     _lyapunov(_parameters(_changed(command("lyapunov", "Lyapunov exponents of finite networks, and the theory's"))))
     _fixed_points(_parameters(_changed(command("fixed-points", "all static solutions over a range of a parameter"))))
+    _gradient(_parameters(_changed(command("gradient", "how gradients grow with the lag from the readout"))))
     framework = command("framework", "what a deep-learning framework's default initialiser amounts to")
     framework.add_argument("name", metavar="LAYER", nargs="?", help="such as torch.nn.RNN; without it, the known ones")
     framework.add_argument("--hidden", metavar="H", type=_whole("--hidden", 1, 10**9), help="number of units")
@@ -181,6 +182,15 @@ def _fixed_points(own: argparse.ArgumentParser) -> None:
     own.add_argument("--over", metavar="NAME=LO:HI:COUNT", required=True, help="parameter, range and number of values")
     own.add_argument("--plot", metavar="FILE", help="also draw the branches")
     own.add_argument("--tol", type=_positive("--tol", LOOSEST), default=1e-8, help="relative accuracy asked for (1e-8)")
+    _budget(_json(own))
+
+
+def _gradient(own: argparse.ArgumentParser) -> None:
+    own.add_argument("--ansatz", choices=("untied", "stationary"),
+                     help="untied (default, maps only), or stationary: weights held (default of flows)")  # fmt: skip
+    own.add_argument("--lags", type=_whole("--lags", 2, 100_000), metavar="T", help="how many steps or units of time")
+    _networks(own, 300)
+    own.set_defaults(seeds=4)
     _budget(_json(own))
 
 

@@ -27,4 +27,4 @@ def run(given: argparse.Namespace) -> int:
         print_json(found.as_dict())
     else:
         print(lyapunov_text(found.as_dict()), end="")
-    return 0 if found.measurement.converged else 3
+    return 0 if found.converged else 3

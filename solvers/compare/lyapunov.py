@@ -11,10 +11,13 @@ import numpy as np
 
 from derive.cell.parameters import resolve
 from derive.cell.spec import Cell
+from solvers.budget import BudgetSpent
+from solvers.compare.exponent import MaximalExponent, maximal_exponent
 from solvers.result import CONVERGED
 from solvers.simulate.lyapunov import LyapunovMeasurement, measure_lyapunov
 from solvers.simulate.measurement import Row
 from solvers.solution import plain
+from solvers.threads import one_thread
 
 FINITE_SIZE = (
     "measured at this N: standard errors are those over networks and do not hold the finite-size correction, which is "
@@ -26,24 +29,26 @@ FINITE_SIZE = (
 class LyapunovComparison:
     """Exponents per step of a map, or per unit of time of a flow, largest first.
 
-    theory, theory_error : of the largest exponent for N -> infinity; None where there is no theory
-    measurement : of finite networks; notes : what else is to be known
+    theory : of the largest exponent for N -> infinity; measurement : of ``exponents`` exponents in finite networks
     """
 
     cell: Cell
     parameters: Mapping[str, float]
-    theory: float | None
-    theory_error: float | None
+    theory: MaximalExponent
     measurement: LyapunovMeasurement
     exponents: int
-    notes: tuple[str, ...] = ()
+
+    @property
+    def converged(self) -> bool:
+        """Whether every network settled and the theory, where there is one, met its tolerance."""
+        return self.measurement.converged and self.theory.converged
 
     @property
     def verdict(self) -> str:
         """ "converged", or how many networks did not settle and what the first of them says."""
         found = self.measurement
         if found.converged:
-            return CONVERGED
+            return CONVERGED if self.theory.converged else "not converged: the theory's exponent, see notes"
         missing = [text for text, settled in zip(found.outcomes, found.settled, strict=True) if not settled]
         return f"not converged: {len(missing)} of {found.seeds} networks; the first: {missing[0]}"
 
@@ -51,12 +56,12 @@ class LyapunovComparison:
         """The JSON object of ``gatefield lyapunov``."""
         found = self.measurement
         rows = [found[f"lyapunov[{k + 1}]"] for k in range(self.exponents)]
-        notes = [*self.notes, FINITE_SIZE]
+        notes = [*self.theory.notes, FINITE_SIZE]
         result: dict[str, Any] = {
             "cell": self.cell.name,
             "parameters": dict(self.parameters),
-            "theory": self.theory,
-            "theory_error": self.theory_error,
+            "theory": self.theory.value,
+            "theory_error": self.theory.error,
             "measured": [_mean(row) for row in rows],
             "standard_error": [row.standard_error for row in rows],
             "unit": "step" if self.cell.time == "discrete" else "time",
@@ -88,6 +93,7 @@ class LyapunovComparison:
         return dict(plain(result))
 
 
+@one_thread
 def lyapunov(
     cell: Cell,
     parameters: Mapping[str, object] | None = None,
@@ -113,8 +119,14 @@ def lyapunov(
     measurement = measure_lyapunov(
         cell, settings, N=N, seeds=seeds, exponents=exponents, seed=seed, scale=scale, executor=executor
     )
-    notes = ("no theory of the largest exponent is at hand",)
-    return LyapunovComparison(cell, settings.parameters, None, None, measurement, exponents, notes)
+    if progress is not None:
+        progress("the stationary mean field")
+    known = [sample.Q for sample in measurement.samples if sample.Q]
+    try:
+        theory = maximal_exponent(cell, parameters, known)
+    except BudgetSpent as spent:
+        theory = MaximalExponent(None, None, (f"{spent}: no theory of the exponent",), converged=False)
+    return LyapunovComparison(cell, settings.parameters, theory, measurement, exponents)
 
 
 def _mean(row: Row) -> float:

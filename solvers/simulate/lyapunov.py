@@ -7,7 +7,7 @@ for each step of a map, or for each unit of time of a flow.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
@@ -39,6 +39,7 @@ class LyapunovSample:
 
     Attributes
     ----------
+    Q : mean over units and the window of s^2, by state
     exponents : (k,) largest first, -inf for a direction that is lost at once; nan after divergence
     errors : (k,) standard errors of the time averages, from the scatter of batches of the window
     window : time of the average; dt : step; step_error : largest relative error of a step, per unit of time
@@ -47,6 +48,7 @@ class LyapunovSample:
     outcome : one sentence
     """
 
+    Q: Mapping[str, float]
     exponents: Array
     errors: Array
     window: float
@@ -149,13 +151,15 @@ class Benettin:
     ----------
     state : (S, N); frame : (S, k, N), orthonormal directions; time : since the start
     stepper : moves both; step_error : largest so far, see `Stepper.error`
-    logs : after each QR of the measurement, what the logarithm of each direction has grown by, (k,) each
+    logs : after each QR of the measurement, what the logarithm of each direction has grown by, (k,) each;
+    squares : mean square of each state there, (S,) each
     """
 
     def __init__(self, stepper: Stepper, state: Array, frame: Array) -> None:
         self.stepper, self.state, self.frame = stepper, state, frame
         self.time, self.step_error = 0.0, 0.0
         self.logs: list[Array] = []
+        self.squares: list[Array] = []
         self._between = max(1, round(1.0 / stepper.dt))
         self._limit = RUNAWAY * max(1.0, self._size)
 
@@ -202,6 +206,7 @@ class Benettin:
             if len(self.logs) % 50 == 0:
                 self.step_error = max(self.step_error, self.stepper.error(self.state, self.frame))
             self.logs.append(self._frame_step())
+            self.squares.append(np.mean(self.state**2, axis=1))
 
     def _frame_step(self) -> Array:
         """Growth between two QR, (k,)."""
@@ -281,18 +286,20 @@ def _batch_errors(rates: Array, batches: int) -> Array:
 def _result(runner: Benettin, precision: float, tolerance: float, stopped: str) -> LyapunovSample:
     rates, errors = runner.rates(), runner.errors()
     dt, k = runner.stepper.dt, runner.frame.shape[1]
-    unknown = np.full(k, np.nan)
+    unknown, names = np.full(k, np.nan), runner.stepper.network.states
     if runner.diverged:
         text = f"{stopped}diverged at t = {runner.time:.4g}: the state grows without bound"
-        return LyapunovSample(unknown, unknown, 0.0, dt, runner.step_error, False, False, text)
+        return LyapunovSample({}, unknown, unknown, 0.0, dt, runner.step_error, False, False, text)
     if not len(rates):
         text = f"{stopped}nothing was measured"
-        return LyapunovSample(unknown, unknown, 0.0, dt, runner.step_error, False, False, text)
+        return LyapunovSample({}, unknown, unknown, 0.0, dt, runner.step_error, False, False, text)
     order = np.argsort(-rates.mean(axis=0), kind="stable")
     speed = float(np.sqrt(np.mean(velocity(runner.stepper.network, runner.state) ** 2)))
     rest = not runner.stepper.driven and speed <= AT_REST * max(1.0, float(np.sqrt(np.mean(runner.state**2))))
     settled = not stopped and runner.precise(precision) and runner.step_error <= 10 * tolerance
+    squares = np.mean(runner.squares[len(runner.squares) // 4 :], axis=0)
     return LyapunovSample(
+        Q=dict(zip(names, (float(value) for value in squares), strict=True)),
         exponents=rates.mean(axis=0)[order],
         errors=errors[order],
         window=len(rates) * runner.duration,

@@ -15,7 +15,7 @@ from solvers.simulate.network import Inputs, Network
 RICHARDSON = 16.0 / 15.0
 """A step minus two half ones, times this, is the error of the step for a method of fourth order."""
 
-LONGEST, SHORTEST = 0.8, 1e-4
+LONGEST, SHORTEST = 1.0, 2.0**-13
 """Steps, in the time unit of the cell, between which one is chosen."""
 
 
@@ -52,11 +52,17 @@ class Stepper:
         (drawn,) = network.draw_inputs(1)
         return {name: drawn[name] if name in self.driven else held for name, held in network.inputs.items()}
 
-    def advance(self, state: Array) -> Array:
-        """The state one step later."""
+    def advance(self, state: Array, inputs: Inputs | None = None) -> Array:
+        """The state one step later, with fresh inputs unless some are given."""
         if self.discrete:
-            return self.network.evaluate(state, self.inputs()).new_state
+            return self.network.evaluate(state, self.inputs() if inputs is None else inputs).new_state
         return self._runge_kutta(state, self.dt)
+
+    def pull(self, state: Array, covectors: Array, inputs: Inputs) -> Array:
+        """Transpose of the derivative of the step that starts at state (S, N), times covectors (S, N, M)."""
+        if self.discrete:
+            return self.network.vjp(state, covectors, inputs)
+        return self._runge_kutta_pull(state, covectors, self.dt)
 
     def push(self, state: Array, directions: Array) -> tuple[Array, Array]:
         """State and directions one step later."""
@@ -95,6 +101,19 @@ class Stepper:
             x3, d3 = push(x + 0.5 * dt * x2, d + 0.5 * dt * d2)
             x4, d4 = push(x + dt * x3, d + dt * d3)
             return x + dt / 6.0 * (x1 + 2.0 * (x2 + x3) + x4), d + dt / 6.0 * (d1 + 2.0 * (d2 + d3) + d4)
+
+    def _runge_kutta_pull(self, x: Array, w: Array, dt: float) -> Array:
+        linearise = self.network.linearise
+        with np.errstate(all="ignore"):
+            first = linearise(x)
+            second = linearise(x + 0.5 * dt * first.new_state)
+            third = linearise(x + 0.5 * dt * second.new_state)
+            fourth = linearise(x + dt * third.new_state)
+            w4 = fourth.vjp(dt / 6.0 * w)
+            w3 = third.vjp(dt / 3.0 * w + dt * w4)
+            w2 = second.vjp(dt / 3.0 * w + 0.5 * dt * w3)
+            w1 = first.vjp(dt / 6.0 * w + 0.5 * dt * w2)
+            return np.asarray(w + w1 + w2 + w3 + w4)
 
 
 def chosen_step(network: Network, state: Array, directions: Array, tolerance: float) -> Stepper:

@@ -1,0 +1,101 @@
+"""Mean field of gradients under untied weights: the adjoint of the perturbation, carried back through single sites.
+
+A gradient w over the states of a unit and the products that it feeds obey
+
+    w(t) = L^T w(t+1) + sum_k b_k^T eta_k,    psi_k = a_k^T w(t+1) + sum_m e_mk eta_m,    eta_k = W_k^T psi_k
+
+(theory, section 5: L to its transpose, a against b^T, e against e^T).  With a random readout the eta are Gaussian with
+covariance Gamma_kl = sigma^2 E[psi_k psi_l] for products of one matrix, and independent of the forward pass, so that
+
+    G <- L^T G L + sum_kl Gamma_kl b_k^T b_l,    G = E[w w^T] given the path of the unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+
+from derive.cell.parameters import resolve
+from solvers.averages import Estimate
+from solvers.measure import SiteMeasure
+from solvers.measure.site_measure import Array
+from solvers.solution import Solution, Solved
+from solvers.untied_sites import UntiedSites
+
+LOG2_UNITS, POPULATIONS = 13, 4
+STUDENT = 3.2
+"""The 95 % point of Student's t with three degrees of freedom."""
+
+
+@dataclass(frozen=True)
+class AdjointNorms:
+    """squares, errors : (n,) |gradient|^2 at each lag relative to lag 0 and its error (95 %); settled : whether the
+    populations stopped drifting; growth : of the square for each lag, at the longest ones."""
+
+    squares: Array
+    errors: Array
+    settled: bool
+    growth: Estimate
+
+
+def adjoint_norms(solved: Solved, solution: Solution, lags: int, seed: int = 0) -> AdjointNorms:
+    """Squared gradients at lags 0 ... ``lags`` from the readout, for a readout of random sign on every state.
+
+    Raises
+    ------
+    AnsatzError : a site derivative holds a delta function.
+    """
+    sites = UntiedSites(solved, solution, resolve(solved.theory.site.cell, solved.parameters))
+    table = []
+    for number in range(POPULATIONS):
+        path = list(islice(sites.walk(2**LOG2_UNITS, number, seed), lags))
+        table.append(carried_back(path))
+    squares = np.array(table)
+    half = lags // 2
+    with np.errstate(all="ignore"):
+        rates = (squares[:, -1] / squares[:, half]) ** (1.0 / (lags - half))
+    return AdjointNorms(
+        squares.mean(axis=0), _spread(squares), sites.settled, Estimate(float(rates.mean()), float(_spread(rates)))
+    )
+
+
+def carried_back(path: Sequence[SiteMeasure]) -> Array:
+    """(len(path) + 1,): |gradient|^2 at each lag; path holds the same units at successive steps."""
+    last = path[-1]
+    G = np.broadcast_to(np.eye(last.states), (last.nodes, last.states, last.states))
+    found = [1.0]
+    for step in reversed(path):
+        G = pulled(step, G)
+        found.append(float(step.weights @ np.trace(G, axis1=1, axis2=2)) / step.states)
+    return np.array(found)
+
+
+def pulled(step: SiteMeasure, G: Array) -> Array:
+    """Covariance of the gradient (n, S, S) one step before."""
+    gamma = field_gradients(step, G)
+    own = np.swapaxes(step.L, 1, 2) @ G @ step.L
+    return np.asarray(own + np.swapaxes(step.b, 1, 2) @ gamma @ step.b)
+
+
+def field_gradients(step: SiteMeasure, G: Array) -> Array:
+    """Gamma (K, K) of what the products pass back, zero between different matrices.
+
+    e is strictly lower triangular: a product passes back what later ones have passed to it.
+    """
+    K = len(step.fields)
+    direct = np.einsum("n,nsk,nst,ntl->kl", step.weights, step.a, G, step.a, optimize=True)
+    passed = np.einsum("n,nmk,npl->mpkl", step.weights, step.e, step.e, optimize=True)
+    gamma = np.zeros((K, K))
+    for k in reversed(range(K)):
+        for m in reversed(range(K)):
+            if step.matrices[k] == step.matrices[m]:
+                later = float(np.sum(passed[:, :, k, m] * gamma))
+                gamma[k, m] = step.gains[k] ** 2 * (direct[k, m] + later)
+    return gamma
+
+
+def _spread(values: Array) -> Array:
+    return np.asarray(STUDENT * values.std(axis=0, ddof=1) / np.sqrt(len(values)))
