@@ -21,7 +21,7 @@ from solvers.threads import one_thread
 
 FINITE_SIZE = (
     "measured at this N: standard errors are those over networks and do not hold the finite-size correction, which is "
-    "seen by comparing N with 2N"
+    "of order 1/N; extrapolated: the largest exponent for N -> infinity, by that of {count} networks of {half} units"
 )
 
 
@@ -29,19 +29,29 @@ FINITE_SIZE = (
 class LyapunovComparison:
     """Exponents per step of a map, or per unit of time of a flow, largest first.
 
-    theory : of the largest exponent for N -> infinity; measurement : of ``exponents`` exponents in finite networks
+    theory : of the largest exponent for N -> infinity; measurement : of ``exponents`` exponents in finite networks;
+    halves : of the largest exponent in networks of half the size
     """
 
     cell: Cell
     parameters: Mapping[str, float]
     theory: MaximalExponent
     measurement: LyapunovMeasurement
+    halves: LyapunovMeasurement
     exponents: int
 
     @property
     def converged(self) -> bool:
         """Whether every network settled and the theory, where there is one, met its tolerance."""
         return self.measurement.converged and self.theory.converged
+
+    @property
+    def extrapolated(self) -> tuple[float, float]:
+        """The largest exponent for N -> infinity, if its correction is of order 1/N, and its standard error."""
+        own, half = self.measurement["lyapunov[1]"], self.halves["lyapunov[1]"]
+        share = self.halves.N / (self.measurement.N - self.halves.N)
+        value = (1.0 + share) * own.mean - share * half.mean
+        return value, float(np.hypot((1.0 + share) * own.standard_error, share * half.standard_error))
 
     @property
     def verdict(self) -> str:
@@ -56,7 +66,8 @@ class LyapunovComparison:
         """The JSON object of ``gatefield lyapunov``."""
         found = self.measurement
         rows = [found[f"lyapunov[{k + 1}]"] for k in range(self.exponents)]
-        notes = [*self.theory.notes, FINITE_SIZE]
+        extrapolated, extrapolated_error = self.extrapolated
+        notes = [*self.theory.notes, FINITE_SIZE.format(count=self.halves.seeds, half=self.halves.N)]
         result: dict[str, Any] = {
             "cell": self.cell.name,
             "parameters": dict(self.parameters),
@@ -64,6 +75,8 @@ class LyapunovComparison:
             "theory_error": self.theory.error,
             "measured": [_mean(row) for row in rows],
             "standard_error": [row.standard_error for row in rows],
+            "extrapolated": extrapolated,
+            "extrapolated_error": extrapolated_error,
             "unit": "step" if self.cell.time == "discrete" else "time",
         }
         for name in ("kaplan_yorke", "entropy_rate"):
@@ -120,13 +133,18 @@ def lyapunov(
         cell, settings, N=N, seeds=seeds, exponents=exponents, seed=seed, scale=scale, executor=executor
     )
     if progress is not None:
+        progress(f"following {2 * seeds} networks of {N // 2} units")
+    halves = measure_lyapunov(
+        cell, settings, N=max(N // 2, 1), seeds=2 * seeds, seed=seed + 1, scale=scale, executor=executor
+    )
+    if progress is not None:
         progress("the stationary mean field")
     known = [sample.Q for sample in measurement.samples if sample.Q]
     try:
         theory = maximal_exponent(cell, parameters, known)
     except BudgetSpent as spent:
         theory = MaximalExponent(None, None, (f"{spent}: no theory of the exponent",), converged=False)
-    return LyapunovComparison(cell, settings.parameters, theory, measurement, exponents)
+    return LyapunovComparison(cell, settings.parameters, theory, measurement, halves, exponents)
 
 
 def _mean(row: Row) -> float:

@@ -18,6 +18,7 @@ from derive.cell.parameters import Settings
 from derive.cell.spec import Cell
 from derive.errors import ParameterError
 from solvers.budget import BudgetSpent, check_budget
+from solvers.simulate.batches import batch_errors
 from solvers.simulate.elementwise import Array
 from solvers.simulate.fixed_point import velocity
 from solvers.simulate.measurement import Measurement, Row
@@ -227,7 +228,7 @@ class Benettin:
 
     def errors(self) -> Array:
         """Standard errors of the mean rates, (k,); nan where there is too little to say."""
-        return _batch_errors(self.rates(), BATCHES)
+        return batch_errors(self.rates(), BATCHES)
 
     def precise(self, precision: float) -> bool:
         """Whether the errors are below what ``precision`` allows and the window's halves agree."""
@@ -237,10 +238,10 @@ class Benettin:
         rates = rates[:, np.isfinite(rates).all(axis=0)]
         first, second = np.array_split(rates, 2)
         drift = np.abs(first.mean(axis=0) - second.mean(axis=0))
-        error = np.hypot(_batch_errors(first, BATCHES // 2), _batch_errors(second, BATCHES // 2))
+        error = np.hypot(batch_errors(first, BATCHES // 2), batch_errors(second, BATCHES // 2))
         allowed = precision * np.maximum(1.0, LARGE * np.abs(rates.mean(axis=0)))
         steady = drift <= np.maximum(DRIFT_IN_ERRORS * error, 2 * allowed)
-        return bool(np.all(steady) and np.all(_batch_errors(rates, BATCHES) <= allowed))
+        return bool(np.all(steady) and np.all(batch_errors(rates, BATCHES) <= allowed))
 
 
 def kaplan_yorke(exponents: Array) -> float:
@@ -272,15 +273,6 @@ def _orthonormal(frame: Array) -> tuple[Array, Array]:
     with np.errstate(divide="ignore"):
         logs = np.log(np.abs(np.diag(r)))
     return np.ascontiguousarray(q.reshape(S, N, k).transpose(0, 2, 1)), logs
-
-
-def _batch_errors(rates: Array, batches: int) -> Array:
-    """Standard error of the mean over time of each column, from the means of batches."""
-    if len(rates) < 2 * batches:
-        return np.full(rates.shape[1], np.nan)
-    means = np.array([part.mean(axis=0) for part in np.array_split(rates, batches)])
-    with np.errstate(invalid="ignore"):
-        return np.asarray(means.std(axis=0, ddof=1) / np.sqrt(batches))
 
 
 def _result(runner: Benettin, precision: float, tolerance: float, stopped: str) -> LyapunovSample:

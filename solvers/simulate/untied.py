@@ -17,6 +17,7 @@ import numpy as np
 from derive.cell.parameters import Settings
 from derive.cell.spec import Cell
 from derive.errors import AnsatzError
+from solvers.simulate.batches import batch_errors
 from solvers.simulate.elementwise import Array
 from solvers.simulate.fixed_point import field_variances
 from solvers.simulate.measurement import Measurement, rows_from
@@ -200,7 +201,7 @@ def _is_precise(measured: list[dict[str, float]], precision: float) -> bool:
         if name.startswith("C_star"):
             Q = abs(float(table[name.replace("C_star", "Q")].mean()))
             size = size if size > FAINT * Q else Q
-        if _batch_error(series, BATCHES) > precision * max(size, DECAYED):
+        if batch_errors(series, BATCHES) > precision * max(size, DECAYED):
             return False
     return True
 
@@ -320,15 +321,9 @@ def _steady(series: Array, floor: float) -> bool:
     quarter = len(series) // 4
     third, last = series[-2 * quarter : -quarter], series[-quarter:]
     drift = abs(last.mean() - third.mean())
-    error = np.hypot(_batch_error(third, 8), _batch_error(last, 8))
+    error = np.hypot(batch_errors(third, 8), batch_errors(last, 8))
     size = max(abs(third.mean()), abs(last.mean()))
     return bool(drift <= max(RELATIVE_DRIFT * size, DRIFT_IN_ERRORS * error, floor))
-
-
-def _batch_error(series: Array, batches: int) -> float:
-    """Standard error of the mean of a correlated series, from the scatter of the means of its parts."""
-    means = [part.mean() for part in np.array_split(series, batches)]
-    return float(np.std(means, ddof=1) / np.sqrt(batches))
 
 
 def _averages(measured: list[dict[str, float]]) -> dict[str, float]:

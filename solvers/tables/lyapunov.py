@@ -17,6 +17,7 @@ def lyapunov_text(found: Mapping[str, Any]) -> str:
     lines = [head, *parameter_lines(found["parameters"]), *notes_lines(found["notes"]), ""]
     pairs = enumerate(zip(found["measured"], found["standard_error"], strict=True))
     rows = [[f"lyapunov[{k + 1}]", _theory(found) if k == 0 else "", plus_minus(*pair)] for k, pair in pairs]
+    rows.insert(1, ["extrapolated", "", plus_minus(found["extrapolated"], found["extrapolated_error"])])
     rows += [[name, "", plus_minus(found[name], found[f"{name}_error"])] for name in ("kaplan_yorke", "entropy_rate")]
     lines += columns(["quantity", "theory", "networks"], rows)
     return "\n".join([*lines, "", f"verdict: {found['verdict']}"]) + "\n"
