@@ -10,9 +10,10 @@ from derive.cell.spec import Cell
 from derive.errors import AnsatzError, ParameterError
 from solvers.budget import BudgetSpent
 from solvers.result import CONVERGED
-from solvers.singular import singular_of
+from solvers.singular import SingularResult, singular_of
+from solvers.singular_free import free_product_of
 from solvers.singular_products import product_of
-from solvers.solution import Solved, plain
+from solvers.solution import Solution, Solved, plain
 from solvers.solve import solve
 from solvers.spectrum.singular_law import SingularLaw
 
@@ -63,10 +64,9 @@ def add_singular(
             record["error"] = {**record["error"], "singular": errors}
             verdict, notes = result.verdict, result.notes
             if steps is not None:
-                product = product_of(solved, solution, steps, tol=tol)
-                record["singular"]["product"], errors["product"] = product.numbers()
-                notes = (*notes, *product.notes)
-                verdict = product.verdict if verdict == CONVERGED else verdict
+                product, own, more, worst = _product(solved, solution, steps, tol, result)
+                record["singular"]["product"], errors["product"] = product, own
+                notes, verdict = (*notes, *more), worst if verdict == CONVERGED else verdict
         except AnsatzError as reason:
             verdict, notes = CONVERGED, (f"no singular values: {reason}",)
         except BudgetSpent as spent:
@@ -77,3 +77,18 @@ def add_singular(
         if notes:
             record["notes"] = [*record.get("notes", ()), *notes]
     return converged, tuple(laws)
+
+
+def _product(
+    solved: Solved, solution: Solution, steps: int, tol: float, one: SingularResult
+) -> tuple[dict[str, Any], dict[str, Any], tuple[str, ...], str]:
+    """The object ``product``, its errors, notes and verdict: moments, and the law where the factors are free."""
+    moments = product_of(solved, solution, steps, tol=tol)
+    found, errors = moments.numbers()
+    try:
+        law = one.numbers_of_law if steps == 1 else free_product_of(solved, solution, steps)
+    except AnsatzError as reason:
+        return found, errors, (*moments.notes, f"product of steps: no quantiles, for {reason}"), moments.verdict
+    more, own = law.numbers()
+    verdict = moments.verdict if moments.verdict != CONVERGED else law.verdict
+    return plain({**found, **more}), plain({**errors, **own}), moments.notes, verdict

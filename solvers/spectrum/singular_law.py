@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from solvers.measure import SiteMeasure
-from solvers.spectrum.singular_newton import PencilPoints, PencilSolver
+from solvers.spectrum.singular_newton import PencilSolver
 
 Array = npt.NDArray[np.float64]
 
@@ -24,6 +24,9 @@ SHARE = 1e-6
 
 EMPTY = 1e-6
 """A share below which an end of the law is taken to be reached."""
+
+SEEN = (1e-4, 3e-2)
+"""Shares left beyond a point from which an end is extrapolated."""
 
 NEAR_ZERO = 1e-4
 """In units of the root mean square; what lies below it and does not thin out towards zero is an atom at zero."""
@@ -38,11 +41,14 @@ AT_JUMP = 2e-5
 
 @dataclass(frozen=True)
 class Ends:
-    """lower, upper : of the support (without an atom at zero); zero : share of singular values that vanish."""
+    """lower, upper : of the support (without an atom at zero); zero : share of singular values that vanish; errors :
+    how far an end may lie beyond the place where a share of EMPTY is left, of one site measure."""
 
     lower: float
     upper: float
     zero: float
+    lower_error: float = 0.0
+    upper_error: float = 0.0
 
 
 class SingularLaw:
@@ -54,23 +60,18 @@ class SingularLaw:
     (an isometry, or a Jacobian that vanishes); lost : points at which the pencil was not solved
     """
 
-    def __init__(self, measure: SiteMeasure) -> None:
-        self._solver = PencilSolver(measure)
+    def __init__(self, measure: SiteMeasure | PencilSolver) -> None:
+        self._solver = PencilSolver(measure) if isinstance(measure, SiteMeasure) else measure
         self.m1, self.m2, self.size = self._solver.m1, self._solver.m2, self._solver.size
-        self.states = measure.states
+        self.states = self._solver.pencil.states
         self.point = not self.m2 > self.m1**2 * (1.0 + ONE_VALUE)
         self._known: dict[float, float] = {}
         self.lost = 0
 
-    def points(self, s: Array) -> PencilPoints:
-        """The pencil at s + i0."""
-        found = self._solver.at(np.asarray(s, float))
-        self.lost += int(np.sum(~found.converged))
-        return found
-
     def density(self, s: Array) -> Array:
         """rho(s) = -(2/pi) Im (1/S) E tr G11, nan where the pencil was not solved."""
-        found = self.points(s)
+        found = self._solver.at(np.asarray(s, float))
+        self.lost += int(np.sum(~found.converged))
         return np.where(found.converged, np.maximum(-2.0 / np.pi * found.trace.imag, 0.0), np.nan)
 
     def share_below(self, s: Array) -> Array:
@@ -80,11 +81,16 @@ class SingularLaw:
             return np.where(s >= self.size, 1.0, 0.0)
         new = np.array([x for x in np.unique(s) if float(x) not in self._known])
         if new.size:
-            found = self.points(new)
-            share = np.clip(1.0 - found.angle / (np.pi * self.states), 0.0, 1.0)
-            share[~found.converged] = np.nan
+            share, solved = self.solved_shares(new)
+            self.lost += int(np.sum(~solved))
+            share = np.where(solved, share, np.nan)
             self._known |= dict(zip(new.tolist(), share.tolist(), strict=True))
         return np.array([self._known[float(x)] for x in s])
+
+    def solved_shares(self, s: Array) -> tuple[Array, npt.NDArray[np.bool_]]:
+        """Shares below s by solving the pencil there, and where it was solved; each (n,)."""
+        found = self._solver.at(s)
+        return np.clip(1.0 - found.angle / (np.pi * self.states), 0.0, 1.0), found.converged
 
     def _scan(self) -> None:
         """A grid from next to zero to beyond the upper end."""
@@ -145,8 +151,30 @@ class SingularLaw:
         zero = self.ends_zero()
         upper = self._end(1.0 - EMPTY, upper=True)
         first = self.share_below(np.array([2 * NEAR_ZERO * self.size]))[0]
-        lower = 0.0 if first > zero + EMPTY else self._end(zero + EMPTY, upper=False)
-        return Ends(lower, upper, zero)
+        if first > zero + EMPTY:
+            lower, lower_error = 0.0, 2 * NEAR_ZERO * self.size
+        else:
+            lower = self._end(zero + EMPTY, upper=False)
+            lower_error = self._beyond(lower, self.probes(Ends(lower, upper, zero), upper=False), zero)
+        upper_error = self._beyond(upper, self.probes(Ends(lower, upper, zero), upper=True), None)
+        return Ends(lower, upper, zero, lower_error, upper_error)
+
+    def probes(self, ends: Ends, *, upper: bool) -> Array:
+        """Two known points inside the support, at which what is left beyond them is small and clearly seen; empty
+        where there are none, as at an end that is an atom."""
+        s, share = self._table()
+        left = 1.0 - share if upper else share - ends.zero
+        seen = np.nonzero((left > SEEN[0]) & (left < SEEN[1]) & (s > 0.0))[0]
+        if seen.size < 2 or np.ptp(left[seen]) == 0.0:
+            return np.zeros(0)
+        return np.asarray(s[[seen[np.argmin(left[seen])], seen[np.argmax(left[seen])]]])
+
+    def _beyond(self, end: float, probes: Array, zero: float | None) -> float:
+        """How far the end may be from where EMPTY is left: it is also sought by its square-root law."""
+        if not probes.size:
+            return 1e-6 * self.size
+        share = self.share_below(probes)
+        return abs(root_end(probes, 1.0 - share if zero is None else share - zero) - end) + 1e-6 * self.size
 
     def _end(self, level: float, *, upper: bool) -> float:
         """Bisection between the last known point on either side of a level."""
@@ -157,6 +185,12 @@ class SingularLaw:
                 break
             self.share_below(np.array([0.5 * (low + high)]))
         return float(high if upper else low)
+
+
+def root_end(s: Array, left: Array) -> float:
+    """The end of a support near which the density is a square root, from the shares left beyond two points."""
+    x = np.maximum(left, 0.0) ** (2.0 / 3.0)
+    return float(s[0] + (s[0] - s[1]) * x[0] / (x[1] - x[0])) if x[1] > x[0] else float(s[0])
 
 
 def _brackets(s: Array, share: Array, levels: Array) -> tuple[Array, Array]:

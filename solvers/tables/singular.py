@@ -18,15 +18,7 @@ def singular_rows(record: Record) -> Iterator[tuple[str, str]]:
     errors = record["error"]["singular"]
     for name in ("m1", "m2"):
         yield name, compact(found[name], errors[name])
-    for level, value in found["quantiles"].items():
-        yield f"singular {level}", compact(value, errors["quantiles"][level]) + f"  (a share of {level} lies below)"
-    low, high = found["support"]
-    zero = f", and {100 * found['zero']:.3g} % are zero" if found["zero"] else ""
-    yield "singular values", f"{short(low)} to {short(high)}{zero}"
-    for trim, value in found["condition"].items():
-        what = "largest to smallest" if float(trim) == 0.0 else f"without {trim} on either side"
-        text = "infinite as N grows" if value is None else short(value)
-        yield "condition", f"{text}  ({what})"
+    yield from _law_rows(found, errors)
     if product := found.get("product"):
         yield from _product_rows(product, errors["product"])
 
@@ -39,3 +31,18 @@ def _product_rows(product: Record, errors: Record) -> Iterator[tuple[str, str]]:
     yield f"m2/m1^2 - 1 of {steps} steps", compact(product["spread"], errors["spread"])
     if product["slope"] is not None:
         yield "growth of m2/m1^2 per step", compact(product["slope"], errors["slope"])
+    if "quantiles" in product:
+        yield from _law_rows(product, errors, f" of {steps} steps")
+
+
+def _law_rows(found: Record, errors: Record, what: str = "") -> Iterator[tuple[str, str]]:
+    """Quantiles, support, exact zeros and condition numbers."""
+    for level, value in found["quantiles"].items():
+        shown = compact(value, errors["quantiles"][level])
+        yield f"singular {level}{what}", f"{shown}  (a share of {level} lies below)"
+    low, high = found["support"]
+    zero = f", and {100 * found['zero']:.3g} % are zero" if found["zero"] else ""
+    yield f"singular values{what}", f"{short(low)} to {compact(high, errors['support'][1])}{zero}"
+    for trim, value in found["condition"].items():
+        how = "largest to smallest" if float(trim) == 0.0 else f"without {trim} on either side"
+        yield f"condition{what}", f"{'infinite as N grows' if value is None else short(value)}  ({how})"
