@@ -6,6 +6,7 @@
     simulate(cell, {"sigma": 1.5}, N=1000)            # the networks alone
     critical(cell, "sigma")                           # where chi1 = 1, or curves of two parameters, with isometry
     dynamics(cell, {"sigma": 1.5})                    # autocorrelations, time scales, maximal Lyapunov exponent
+    phase(cell, ("g", 0, 4, 41), ("a", 0, 20, 41))    # regimes over two parameters, and the curves between them
     export(cell, "residuals.py")                      # the equations as one standalone NumPy file
     report(cell, "folder")                            # derivation, numbers and figures in one folder
 
@@ -26,17 +27,19 @@ if TYPE_CHECKING:
     from solvers.critical import critical as critical
     from solvers.dynamics import dynamics as dynamics
     from solvers.export import export as export
+    from solvers.phase import phase as phase
     from solvers.report import report as report
     from solvers.solve import solve as solve
     from solvers.spectra import spectra as spectra
 
-__all__ = ["check", "critical", "dynamics", "export", "report", "simulate", "solve", "spectra"]
+__all__ = ["check", "critical", "dynamics", "export", "phase", "report", "simulate", "solve", "spectra"]
 
 _VERBS = {
     "check": "solvers.compare",
     "critical": "solvers.critical",
     "dynamics": "solvers.dynamics",
     "export": "solvers.export",
+    "phase": "solvers.phase",
     "report": "solvers.report",
     "simulate": "solvers.compare",
     "solve": "solvers.solve",

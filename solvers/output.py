@@ -22,7 +22,7 @@ def writable_file(path: str | os.PathLike[str]) -> Path:
         if not existed:
             target.unlink()
     except (OSError, ValueError) as error:
-        raise _refusal(target, error, "Give the path of a file in a folder that exists and can be written.") from None
+        raise refusal(target, error, "Give the path of a file in a folder that exists and can be written.") from None
     return target
 
 
@@ -35,7 +35,7 @@ def writable_folder(path: str | os.PathLike[str]) -> Path:
         probe.touch()
         probe.unlink()
     except (OSError, ValueError) as error:
-        raise _refusal(target, error, "Give a folder that can be made and written.") from None
+        raise refusal(target, error, "Give a folder that can be made and written.") from None
     return target
 
 
@@ -44,9 +44,10 @@ def write_text(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise _refusal(path, error, "Free some space, or give another path.") from None
+        raise refusal(path, error, "Free some space, or give another path.") from None
 
 
-def _refusal(path: Path, error: Exception, mend: str) -> OutputError:
+def refusal(path: Path, error: Exception, mend: str) -> OutputError:
+    """The error for a path that cannot be written; mend : what to do."""
     reason = getattr(error, "strerror", None) or str(error)
     return OutputError(f"{str(path)[:200]} cannot be written: {reason}. {mend}")

@@ -248,8 +248,8 @@ def _fold(y: Array, branch: Branch, number: int) -> Fold:
     return Fold(float(settled.y[-1]), float(settled.errors[-1]) + 1e-9 * float(scale[-1]), q, (number - 1, number))
 
 
-def check_grid(text: str) -> tuple[str, float, float, int]:
-    """``NAME=LO:HI:COUNT``.
+def check_grid(text: str, option: str = "--over") -> tuple[str, float, float, int]:
+    """``NAME=LO:HI:COUNT``, as given with an option.
 
     Raises
     ------
@@ -263,6 +263,6 @@ def check_grid(text: str) -> tuple[str, float, float, int]:
         low = high = np.nan
         count = 0
     if not sign or not name.strip() or len(parts) != 3 or not np.isfinite([low, high]).all():
-        example = f"--over {name.strip()[:20] or 'g'}=0:4:41  for 41 values from 0 to 4"
-        raise ParameterError(f"--over {text[:60]}: write NAME=LO:HI:COUNT, for example  {example}")
+        example = f"{option} {name.strip()[:20] or 'g'}=0:4:41  for 41 values from 0 to 4"
+        raise ParameterError(f"{option} {text[:60]}: write NAME=LO:HI:COUNT, for example  {example}")
     return name.strip(), low, high, count

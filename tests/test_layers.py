@@ -129,7 +129,9 @@ def test_finite_networks_know_no_theory() -> None:
 
 
 def test_only_the_plots_import_matplotlib() -> None:
-    assert importers("matplotlib") == {"solvers.plot", "solvers.plot_branches", "solvers.plot_critical"}
+    assert importers("matplotlib") == {
+        *("solvers.plot", "solvers.plot_branches", "solvers.plot_critical", "solvers.plot_phase"),
+    }
 
 
 def test_only_the_bridge_imports_torch_and_nothing_imports_the_bridge() -> None:
@@ -141,7 +143,8 @@ def test_only_the_bridge_imports_torch_and_nothing_imports_the_bridge() -> None:
 
 def test_no_other_package_is_needed() -> None:
     allowed = set(sys.stdlib_module_names) | {
-        *("derive", "solvers", "sympy", "mpmath", "numpy", "scipy", "flint", "contourpy", "matplotlib", "torch")
+        *("derive", "solvers", "sympy", "mpmath", "numpy", "scipy", "flint", "contourpy", "matplotlib", "torch"),
+        *("threadpoolctl", "xarray"),
     }
     for name, found in IMPORTS.items():
         assert {item.split(".")[0] for item in found} <= allowed, name

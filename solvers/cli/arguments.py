@@ -74,6 +74,7 @@ def parser() -> argparse.ArgumentParser:
     _lyapunov(_parameters(_changed(command("lyapunov", "Lyapunov exponents of finite networks, and the theory's"))))
     _fixed_points(_parameters(_changed(command("fixed-points", "all static solutions over a range of a parameter"))))
     _gradient(_parameters(_changed(command("gradient", "how gradients grow with the lag from the readout"))))
+    _phase(_parameters(_changed(command("phase", "phase diagram: regimes over two parameters, and curves"))))
     framework = command("framework", "what a deep-learning framework's default initialiser amounts to")
     framework.add_argument("name", metavar="LAYER", nargs="?", help="such as torch.nn.RNN; without it, the known ones")
     framework.add_argument("--hidden", metavar="H", type=_whole("--hidden", 1, 10**9), help="number of units")
@@ -191,6 +192,17 @@ def _gradient(own: argparse.ArgumentParser) -> None:
     own.add_argument("--lags", type=_whole("--lags", 2, 100_000), metavar="T", help="how many steps or units of time")
     _networks(own, 300)
     own.set_defaults(seeds=4)
+    _budget(_json(own))
+
+
+def _phase(own: argparse.ArgumentParser) -> None:
+    own.add_argument("--x", metavar="NAME=LO:HI:COUNT", required=True, help="parameter to the right, and its values")
+    own.add_argument("--y", metavar="NAME=LO:HI:COUNT", required=True, help="parameter upwards, and its values")
+    own.add_argument("-o", "--output", metavar="FILE.nc", help="write the diagram as NetCDF (an xarray Dataset)")
+    own.add_argument("--plot", metavar="FILE", help="also draw it")
+    own.add_argument("--static", action="store_true",
+                     help="static solutions alone: quick, but chaos is not looked for")  # fmt: skip
+    own.add_argument("--seed", type=_whole("--seed", 0, 2**63), default=0, help="of sampled paths (0)")
     _budget(_json(own))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
@@ -11,8 +11,8 @@ import numpy as np
 from solvers.budget import BudgetSpent
 from solvers.continuation import Control, Event, Path, Point, trace
 from solvers.critical.branches import Follower, Traced, lasting
+from solvers.critical.conditions import Condition, Criticality
 from solvers.critical.criterion import Criterion
-from solvers.critical.points import critical_guesses
 from solvers.critical.polish import Finisher
 from solvers.critical.problem import Array, Branch, Space
 from solvers.critical.result import CriticalPoint, CurveInfo
@@ -31,10 +31,11 @@ VANISHING = 0.01
 
 @dataclass(frozen=True)
 class Piece:
-    """A piece of curve with its branch."""
+    """A piece of curve with its branch, and the condition that holds on it."""
 
     branch: Branch
     path: Path
+    condition: Condition = field(default_factory=Criticality)
 
 
 @dataclass(frozen=True)
@@ -49,30 +50,33 @@ class Curves:
 
 
 class Tracer:
-    """Traces critical curves in the box of two free parameters.
+    """Traces curves in the box of two free parameters on which solutions are critical, or meet another condition.
 
-    make_space : a space with one of the two held at a value, for starts; it shares compiled averages.
+    make_space : a space with one of the two held at a value, for starts; it shares compiled averages; conditions : one
+    family of curves each; shares : of either range, at which one parameter is held and starts are looked for.
     """
 
     def __init__(
         self, space: Space, criterion: Criterion, box: Box, held: tuple[float, float],
         make_space: Callable[[int, float], Space], rtol: float = SCAN_RTOL,
+        conditions: Sequence[Condition] = (Criticality(),), shares: Sequence[float] = LINES,
     ) -> None:  # fmt: skip
         self.space, self.criterion, self.box, self.rtol = space, criterion, box, rtol
         self.held, self.make_space = held, make_space
+        self.conditions, self.shares = conditions, shares
         self.pieces: list[Piece] = []
         self.notes: list[str] = []
         self.complete = True
-        self._follower = Follower(space, criterion, box[0], rtol)
+        self.follower = Follower(space, criterion, box[0], rtol)
 
     def run(self) -> list[Piece]:
         """Starts on lines across the box, then the curve through each of them that is not on a known one."""
         lines = self._lines()
         try:
             for number, (k, value) in enumerate(lines):
-                for branch, y in self._starts(k, value):
-                    if not self._known(branch, y, number):
-                        self._trace(branch, y, lines)
+                for condition, branch, y in self._starts(k, value):
+                    if not self._known(condition, branch, y, number):
+                        self._trace(condition, branch, y, lines)
         except BudgetSpent as spent:
             self.notes.append(f"{spent}: {len(self.pieces)} pieces of curve traced")
             self.complete = False
@@ -84,23 +88,23 @@ class Tracer:
         for k in (1, 0):
             low, high = self.box[k]
             values = [self.held[k]] if low <= self.held[k] <= high else []
-            values += [low + share * (high - low) for share in LINES]
+            values += [low + share * (high - low) for share in self.shares]
             found += [(k, value) for value in dict.fromkeys(values)]
         return found
 
-    def _starts(self, k: int, value: float) -> list[tuple[Branch, Array]]:
-        """Critical points with parameter number k held, roughly."""
+    def _starts(self, k: int, value: float) -> list[tuple[Condition, Branch, Array]]:
+        """Points that meet a condition with parameter number k held, roughly."""
         follower = Follower(self.make_space(k, value), self.criterion, self.box[1 - k], self.rtol)
         found = []
         for traced in follower.branches(starts=3):
-            for guess in critical_guesses(follower, traced):
+            for condition, guess in ((c, guess) for c in self.conditions for guess in c.guesses(follower, traced)):
                 branch, y = _lifted(self.space, traced, guess, k, value)
                 x, free = branch.split(y)
                 if (whole := lasting(branch, x, free, self.box, self.rtol)) is not None:
-                    found.append((whole, whole.coordinates(x, free)))
+                    found.append((condition, whole, whole.coordinates(x, free)))
         return found
 
-    def _trace(self, branch: Branch, y: Array, lines: Sequence[tuple[int, float]]) -> None:
+    def _trace(self, condition: Condition, branch: Branch, y: Array, lines: Sequence[tuple[int, float]]) -> None:
         n = len(branch.active)
         widths = np.array([high - low for low, high in self.box])
         scale = np.concatenate([2.0 * np.maximum(np.abs(y[:n]), 0.5), widths])
@@ -108,21 +112,22 @@ class Tracer:
             *(_limit(k, n, self.box[k][side], 1 - 2 * side, widths[k]) for k in (0, 1) for side in (0, 1)),
             *(_vanishing(k, VANISHING * abs(y[k])) for k in range(n) if not branch.signed[k]),
             *(_line(number, n + k, value, widths[k]) for number, (k, value) in enumerate(lines)),
+            *(Event(f"turn {k}", lambda point, k=k: float(point.tangent[n + k])) for k in (0, 1)),  # type: ignore[misc]
         ]
 
         def function(y: Array) -> Array:
-            return np.append(branch.residual(y, self.rtol), self._follower.excess(branch, y))
+            return np.append(branch.residual(y, self.rtol), condition.value(self.follower, branch, y, self.rtol).value)
 
         path = trace(function, y, scale, events, CURVE_CONTROL)
         if path.points:
-            self.pieces.append(Piece(branch, path))
+            self.pieces.append(Piece(branch, path, condition))
         else:
             where = ", ".join(f"{s} = {v:.4g}" for s, v in zip(self.space.free, y[n:], strict=True))
-            self.notes.append(f"no curve through the critical point near {where}: {path.ends[0]}")
+            self.notes.append(f"no curve through the {condition.name} point near {where}: {path.ends[0]}")
 
-    def _known(self, branch: Branch, y: Array, line: int) -> bool:
+    def _known(self, condition: Condition, branch: Branch, y: Array, line: int) -> bool:
         for piece in self.pieces:
-            if piece.branch.active != branch.active:
+            if piece.branch.active != branch.active or piece.condition.name != condition.name:
                 continue
             points = [c.point for c in piece.path.crossings if c.event == f"line {line}"]
             for point in (*points, piece.path.points[0], piece.path.points[-1]):

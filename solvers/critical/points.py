@@ -10,7 +10,7 @@ import numpy as np
 from solvers.budget import BudgetSpent
 from solvers.critical.branches import CRITICAL, FOLD, HIGH, LOW, ZERO, Follower, Traced, at_parameter
 from solvers.critical.criterion import Edge
-from solvers.critical.polish import Finisher, Settled, settle
+from solvers.critical.polish import Finisher, settle
 from solvers.critical.problem import Array
 from solvers.critical.result import BranchInfo, CriticalPoint, Turn
 
@@ -43,7 +43,7 @@ def search_points(follower: Follower, finisher: Finisher) -> Search:
         for number, item in enumerate(traced):
             for y in critical_guesses(follower, item):
                 settled = finisher.settle(item.branch, y)
-                if _ends_in_zero(item, settled):
+                if fades(item, settled.y):
                     continue
                 points.append(finisher.point(item.branch, settled, number))
         for number in range(len(traced)):
@@ -80,12 +80,13 @@ def _between(follower: Follower, item: Traced, k: int) -> list[Array]:
     return [(points[1].u + float(t.real) * points[1].tangent) * points[1].scale for t in roots]
 
 
-def _ends_in_zero(item: Traced, settled: Settled) -> bool:
+def fades(item: Traced, y: Array) -> bool:
+    """Whether coordinates on a branch that ends in the zero state are at that end, where all moments vanish."""
     n = len(item.branch.active)
     if not n or ZERO not in item.path.ends:
         return False
     largest = np.max([np.abs(point.y[:n]) for point in item.path.points], axis=0)
-    return bool(np.all(np.abs(settled.y[:n]) < SMALL * largest))
+    return bool(np.all(np.abs(y[:n]) < SMALL * largest))
 
 
 def _folds(

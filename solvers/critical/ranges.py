@@ -88,8 +88,12 @@ def search_range(cell: Cell, name: str, given: Range | None) -> Range:
     return low, high
 
 
-def check_corners(cell: Cell, given: Mapping[str, object], ranges: Mapping[str, Range]) -> dict[str, float]:
+def check_corners(
+    cell: Cell, given: Mapping[str, object], ranges: Mapping[str, Range], option: str = "--range"
+) -> dict[str, float]:
     """All parameters, free ones in the middle of their ranges; resolves the cell there and at all ends.
+
+    option : where a user gives a range.
 
     Raises ParameterError where an end of a range is no value that the cell can have.
     """
@@ -101,5 +105,5 @@ def check_corners(cell: Cell, given: Mapping[str, object], ranges: Mapping[str, 
                 resolve(cell, {**given, **middle, name: end})
             except ParameterError as error:
                 raise ParameterError(f"In the range of `{name}`, {ends[0]:g}:{ends[1]:g}: {error} Give a narrower one "
-                                     "with --range.") from None  # fmt: skip
+                                     f"with {option}.") from None  # fmt: skip
     return found

@@ -1,0 +1,182 @@
+"""Phase diagrams: curves, regimes, what is written, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from derive.cell import load, parse_cell
+from solvers.cli import main
+from solvers.phase import PhaseDiagram, phase
+from solvers.phase.lattice import Axis, Lattice
+from solvers.phase.regimes import NAMES
+
+LEAKY = """
+name = "leaky"
+equations = '''
+tau*dx/dt = -x + J @ phi(x)
+'''
+[functions]
+phi = "tanh(x)"
+[weights]
+J = "g*s"
+[parameters]
+g = 1.0
+s = 1.0
+tau = 1.0
+"""
+"""Chaos beyond g s = 1, whatever the time constant."""
+
+
+def test_a_lattice_is_cut_by_a_curve_that_runs_through_its_points() -> None:
+    lattice = Lattice(Axis("a", 0.0, 4.0, 5), Axis("b", 0.0, 1.0, 3))
+    lattice.cut(np.array([2.0, 2.0]), np.array([-0.1, 1.1]))
+    labels = lattice.on_grid(lattice.labels())
+    assert len(np.unique(labels)) == 2
+    assert np.all(labels[:, :3] == labels[0, 0])
+    assert np.all(labels[:, 3:] == labels[0, 4])
+
+
+def test_the_way_inside_a_region_goes_around_a_cut() -> None:
+    lattice = Lattice(Axis("a", 0.0, 1.0, 3), Axis("b", 0.0, 1.0, 3))
+    lattice.cut(np.array([0.5, 0.5]), np.array([-0.1, 0.8]))
+    labels = lattice.labels()
+    assert len(np.unique(labels)) == 1
+    last = lattice.shape[1] - 1
+    path = lattice.path(labels == labels[0, 0], (0, 0), (0, last))
+    assert max(row for row, _ in path) >= 0.79 * (lattice.shape[0] - 1)
+
+
+@pytest.fixture(scope="module")
+def leaky() -> PhaseDiagram:
+    return phase(parse_cell(LEAKY), ("g", 0.2, 3.0, 15), ("s", 0.2, 2.0, 10))
+
+
+def test_chaos_begins_where_the_zero_state_loses_stability(leaky: PhaseDiagram) -> None:
+    assert leaky.verdict == "converged"
+    (curve,) = leaky.curves
+    assert curve.kind == "zero state loses stability"
+    assert curve.computed
+    np.testing.assert_allclose(curve.x * curve.y, 1.0, atol=5e-4)  # straight lines between points of a hyperbola
+    for row, s in enumerate(leaky.y.values):
+        for column, g in enumerate(leaky.x.values):
+            if abs(g * s - 1.0) > 1e-9:
+                assert NAMES[leaky.regime[row, column]] == ("chaos" if g * s > 1.0 else "stable zero"), (g, s)
+
+
+def test_points_deep_inside_chaos_have_positive_exponents(leaky: PhaseDiagram) -> None:
+    found = leaky.dataset()["lambda_max"].values
+    assert np.nanmin(found) > 0
+    assert np.isfinite(found).sum() >= 2
+
+
+def test_a_dataset_holds_everything_and_survives_a_file(leaky: PhaseDiagram, tmp_path: Path) -> None:
+    path = tmp_path / "leaky.nc"
+    leaky.dataset().to_netcdf(path, engine="scipy")
+    with xr.open_dataset(path) as read:
+        assert read["regime"].dims == ("s", "g")
+        meanings = read["regime"].attrs["flag_meanings"].split()
+        assert [name.replace("_", " ") for name in meanings] == list(NAMES)
+        row, column = 9, 14
+        assert meanings[int(read["regime"][row, column])] == "chaos"
+        assert "J @ phi(x)" in read.attrs["cell"]
+        assert read.attrs["parameters"] == "tau = 1"
+        assert "gatefield" in read.attrs["versions"]
+        np.testing.assert_allclose(read["curve_x"], leaky.curves[0].x)
+        assert [bytes(kind).decode() if isinstance(kind, bytes) else str(kind) for kind in read["curve_kind"].values
+                ] == ["zero state loses stability"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def gated() -> PhaseDiagram:
+    return phase(load("gated-rnn"), ("g_h", 0.0, 4.0, 41), ("alpha_r", 0.0, 20.0, 21), moving=False)
+
+
+def test_the_zero_state_of_the_gated_network_is_lost_at_the_published_line(gated: PhaseDiagram) -> None:
+    zero = [curve for curve in gated.curves if curve.kind == "zero state loses stability"]
+    assert len(zero) == 1
+    np.testing.assert_allclose(zero[0].x, 2.0, atol=1e-9)
+    assert zero[0].y.min() < 1e-6
+    assert zero[0].y.max() > 20.0 - 1e-6
+
+
+def test_the_fold_leaves_that_line_at_the_tricritical_point(gated: PhaseDiagram) -> None:
+    """To third order q = (g/2)^2 q (1 + q (a^2/4 - 2)): bistability beyond a = sqrt 8."""
+    (point,) = gated.points
+    assert point.kind == "tricritical"
+    assert abs(point.x - 2.0) <= point.error[0] + 1e-12
+    assert abs(point.y - np.sqrt(8.0)) <= point.error[1]
+    assert max(point.error) < 1e-5
+    (fold,) = [curve for curve in gated.curves if curve.kind == "fold of non-zero solutions"]
+    upper = fold.x[np.argsort(fold.y)]
+    assert np.all(np.diff(upper) < 2 * fold.error[0])
+    assert fold.error[0] < 1e-5
+    assert np.sqrt(2.0) < upper[-1] < 1.65
+
+
+def test_the_number_of_static_solutions_jumps_at_the_fold(gated: PhaseDiagram) -> None:
+    found = gated.dataset()["static_solutions"]
+    at = {"alpha_r": 15.0}
+    assert [int(found.sel(at, method="nearest").sel(g_h=g, method="nearest")) for g in (1.0, 1.85, 3.0)] == [1, 3, 2]
+    assert int(found.sel(alpha_r=1.0, g_h=1.85, method="nearest")) == 1
+
+
+def test_what_cannot_be_known_without_dynamics_is_undecided(gated: PhaseDiagram) -> None:
+    assert gated.regime_at(1.0, 15.0) == "stable zero"
+    assert gated.regime_at(1.85, 15.0) == "undecided"
+    assert "time-dependent states were not asked for" in gated.verdict
+
+
+def test_the_command_writes_data_and_a_figure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cell, data, figure = tmp_path / "leaky.toml", tmp_path / "a.nc", tmp_path / "a.png"
+    cell.write_text(LEAKY, encoding="utf-8")
+    options = ["--x", "g=0.2:3:8", "--y", "s=0.5:2:4", "-o", str(data), "--plot", str(figure), "--json"]
+    assert main(["phase", str(cell), *options]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert set(found) >= {"cell", "parameters", "x", "y", "regimes", "curves", "points", "representatives", "verdict"}
+    assert len(found["regimes"]) == 4
+    assert len(found["regimes"][0]) == 8
+    assert {name for row in found["regimes"] for name in row} == {"stable zero", "chaos"}
+    assert figure.stat().st_size > 10_000
+    with xr.open_dataset(data) as read:
+        assert dict(read.sizes)["g"] == 8
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        ("g=0:4:9", "g=0:2:9", "free twice"),
+        ("G=0:4:9", "s=0:2:9", "is not a parameter"),
+        ("g=0:4", "s=0:2:9", "--x g=0:4: write NAME=LO:HI:COUNT"),
+        ("g=0:4:9", "s=0:2:1", "from 2 to"),
+        ("g=4:0:9", "s=0:2:9", "is empty"),
+        ("g=-1:4:9", "s=0.5:2:9", "--x or --y"),
+    ],
+)
+def test_bad_axes_are_refused(
+    x: str, y: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cell = tmp_path / "leaky.toml"
+    cell.write_text(LEAKY, encoding="utf-8")
+    assert main(["phase", str(cell), "--x", x, "--y", y]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_work(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--x", "g_h=0:4:9", "--y", "alpha_r=0:20:9", "-o", "/nowhere/at/all.nc"]
+    assert main(["phase", "gated-rnn", *options]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_a_budget_stops_with_what_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = tmp_path / "part.nc"
+    options = ["--x", "g_h=0:4:9", "--y", "alpha_r=0:20:9", "--budget", "0.5", "-o", str(data), "--json"]
+    assert main(["phase", "gated-rnn", *options]) == 3
+    found = json.loads(capsys.readouterr().out)
+    assert "stopped" in found["verdict"]
+    assert {name for row in found["regimes"] for name in row} == {"undecided"}
+    assert data.exists()
