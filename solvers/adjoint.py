@@ -25,7 +25,7 @@ from solvers.measure.site_measure import Array
 from solvers.solution import Solution, Solved
 from solvers.untied_sites import UntiedSites
 
-LOG2_UNITS, POPULATIONS = 13, 4
+LOG2_UNITS, POPULATIONS = 14, 4
 STUDENT = 3.2
 """The 95 % point of Student's t with three degrees of freedom."""
 

@@ -26,7 +26,7 @@ def fixed_points_text(found: Mapping[str, Any]) -> str:
              compact(branch["complexity"][k], branch["error"]["complexity"][k])]
             for k, value in enumerate(branch[name])
         ]  # fmt: skip
-        lines += columns(head, rows) if rows else ["  between two values"]
+        lines += columns(head, rows) if rows else ["  holds none of these values"]
     lines += [""] if found["folds"] else []
     for fold, error in zip(found["fold_points"], found["fold_error"], strict=True):
         first, second = fold["branches"]
