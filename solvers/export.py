@@ -21,7 +21,7 @@ from solvers.codegen.average_source import average_source, docstring
 from solvers.codegen.emit import PREAMBLE, function_source
 from solvers.codegen.wrap import wrapped
 from solvers.output import writable_file, write_text
-from solvers.solve import refuse_haar
+from solvers.spectrum import orthogonal_weights
 
 
 def export(cell: Cell | Theory, path: str | os.PathLike[str], *, ansatz: str = "static") -> None:
@@ -62,7 +62,6 @@ def export_source(theory: Theory) -> str:
 
 def _refuse(theory: Theory) -> None:
     cell = theory.site.cell
-    refuse_haar(theory)
     if theory.closure == "sampled":
         raise ClosureError(
             f"the {theory.ansatz} moments of {cell.name} do not close, so there are no equations to export "
@@ -175,7 +174,8 @@ def _matrix_function(theory: Theory, entries: Sequence[sp.Expr], nodes: Sequence
         return f'''{source}
 
 def gain_matrix(lam, unknowns, parameters=PARAMETERS):
-    """K(lam): lam lies in the support of the Jacobian's spectrum where the spectral radius of K exceeds 1."""
+    """K(lam): lam lies in the support of the Jacobian's spectrum where the spectral radius of K exceeds 1.
+{_holes(theory)}    """
     lam = complex(lam)
     v = values(unknowns, parameters) | {{{extra[0].name!r}: lam, {extra[1].name!r}: lam.conjugate()}}
     {table}
@@ -190,6 +190,12 @@ def chi1(unknowns, parameters=PARAMETERS):
     matrix = np.array({call}, dtype=complex).real.reshape({size}, {size})
     return max(abs(np.linalg.eigvals(matrix)))
 '''
+
+
+def _holes(theory: Theory) -> str:
+    """What the gain matrix does not say of orthogonal weights."""
+    names = orthogonal_weights(theory)
+    return f"\n    {', '.join(names)}: orthogonal; the support may have holes inside that boundary.\n" if names else ""
 
 
 def _function_of_averages(

@@ -65,12 +65,12 @@ def parameter_values(theory: Theory, settings: Settings) -> dict[Any, float]:
 
 
 def refuse_haar(theory: Theory) -> None:
-    """Raise AnsatzError where a theory for Gaussian weights would be applied to orthogonal ones."""
+    """Raise AnsatzError where numbers that only Gaussian weights have would be given for orthogonal ones."""
     haar = [w.name for w in theory.site.cell.weights.values() if w.ensemble == "haar"]
     if haar and theory.ansatz == "static":
         raise AnsatzError(
-            f"the spectrum of Haar-orthogonal weights ({', '.join(haar)}) is not implemented; "
-            'make the ensemble "gaussian", or use --ansatz untied, where first and second moments agree'
+            f"regimes and branches are worked out for Gaussian weights, and {', '.join(haar)} is orthogonal: make the "
+            'ensemble "gaussian"; `solve`, `spectrum` and `critical` take orthogonal weights'
         )
 
 

@@ -201,7 +201,9 @@ class _Recursion:
 
     def _psi(self) -> tuple[dict[tuple[int, int], sp.Matrix], dict[sp.Symbol, sp.Expr]]:
         """Psi_kl (S, S) of every pair of fields, and what its entries are, backwards through the fields."""
-        a, e, found, values = self.site.a, self.site.e, {}, dict[sp.Symbol, sp.Expr]()
+        a, e = self.site.a, self.site.e
+        found: dict[tuple[int, int], sp.Matrix] = {}
+        values: dict[sp.Symbol, sp.Expr] = {}
         for k, m in sorted(self.alike, key=lambda pair: (-min(pair), -max(pair))):
             gain = self.site.fields[k].gain ** 2
             table = sp.zeros(self.S, self.S)

@@ -88,6 +88,8 @@ class Preparation:
         if way == PLANTED:
             point = plant(network, self._draw(N, network.rng))
             near = point.displacement <= 1e-3 * np.sqrt(np.mean(point.state**2))
+            if "haar" in self.settings.ensembles.values():  # W v = u moves the units by O(1/sqrt N) there
+                near = point.converged and self._is_own_branch(point)
             return Prepared(network, point.state if point.converged and near else None, point.outcome)
         columns = self._draw.given(network.biases | network.inputs, N, network.rng)
         start = np.array([columns[name] for name in network.states])

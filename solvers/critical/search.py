@@ -18,7 +18,7 @@ from solvers.critical.ranges import Range, check_corners, free_names, search_ran
 from solvers.critical.result import Critical
 from solvers.critical.sampled_search import sampled_search
 from solvers.critical.work import Work, one_parameter, two_parameters
-from solvers.solve import DEFAULT_TOL, refuse_haar
+from solvers.solve import DEFAULT_TOL
 from solvers.threads import one_thread
 
 
@@ -44,7 +44,7 @@ def critical(
     Raises
     ------
     ParameterError : a free parameter is unknown, free twice or given, or its range is empty or not allowed.
-    AnsatzError : untied in continuous time, or no spectrum (orthogonal weights).
+    AnsatzError : untied in continuous time.
     """
     given = dict(parameters or {})
     plain = cell.site.cell if isinstance(cell, Theory) else cell
@@ -52,7 +52,6 @@ def critical(
     ends = {name: search_range(plain, name, (ranges or {}).get(name)) for name in names}
     middle = check_corners(plain, given, ends)
     theory = cell if isinstance(cell, Theory) else derive_theory(plain, _ansatz(ansatz, radius))
-    refuse_haar(theory)
     space = Space.of(theory, resolve(plain, middle), names)
     if theory.closure == "sampled" and theory.ansatz == "untied":
         found = sampled_search(space, names, ends, tol, seed)

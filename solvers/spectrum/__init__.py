@@ -1,5 +1,5 @@
 """The spectrum of the Jacobian at one static solution: support, filament, outliers, atoms."""
 
-from solvers.spectrum.result import SpectrumResult, spectrum_of
+from solvers.spectrum.result import SpectrumResult, orthogonal_weights, spectrum_of
 
-__all__ = ["SpectrumResult", "spectrum_of"]
+__all__ = ["SpectrumResult", "orthogonal_weights", "spectrum_of"]

@@ -60,8 +60,8 @@ def spectrum_of(
     gain = GainMatrix(theory, values, evaluator, min(tol, 1e-10))
     support = find_support(gain, sites.sample, eta=eta, curves=curves)
     check_budget()
-    outliers, orthogonal = Outliers((), ()), _orthogonal(theory)
-    if isolated and not orthogonal:
+    outliers, orthogonal = Outliers((), ()), orthogonal_weights(theory)
+    if isolated:
         outliers = find_outliers(
             OutlierMap(theory, values, evaluator, min(tol, 1e-10)), Resolved(gain, support.eta), support,
             sites.range or (0.0, 0.0),
@@ -83,12 +83,12 @@ def spectrum_of(
 
 
 ORTHOGONAL = (
-    "{} is orthogonal: outliers are not computed, and the support may have holes inside the boundary, where the density"
-    " is zero"
+    "{} is orthogonal: the support may have holes inside the boundary, where the density is zero; isolated eigenvalues "
+    "in holes are not sought"
 )
 
 
-def _orthogonal(theory: Theory) -> tuple[str, ...]:
+def orthogonal_weights(theory: Theory) -> tuple[str, ...]:
     """Orthogonal matrices that act on a state."""
     site = theory.site
     fed = {site.fields[k].weight for k in range(len(site.fields)) if k not in site.input_fields}

@@ -29,6 +29,20 @@ UNCONVERGED = (
     "not converged: at {count} of {total} points a relative residual of {worst:.1e} is left; (a) the point is very "
     "close to the edge of the support: move it; (b) fields of very different size: report the cell"
 )
+MOST_ERROR = 0.01
+"""Error of a fraction of all eigenvalues up to which it counts as known."""
+
+ASIDE = 1e-3
+"""Relative change of a region that shows how much lies along its boundary."""
+
+ALONG = (
+    "not converged: the fraction is known to {error:.1g} only, for the boundary of the region runs along eigenvalues "
+    "of finite weight (a singular ring, or a line of L): move the boundary"
+)
+ROUGH = (
+    "not converged: the fraction is known to {error:.1g} only: (a) a region with fewer eigenvalues near its boundary; "
+    "(b) a heavy-tailed site measure: move a parameter"
+)
 
 
 @dataclass(frozen=True)
@@ -80,9 +94,17 @@ class Density:
         """The fraction of eigenvalues in a region."""
         own = fraction_in(self.whole, region, self.reach)
         others = np.array([fraction_in(part, region, self.reach).value for part in self.parts])
-        error = own.error + float(self._spread(np.array([own.value]), others[:, None])[0])
+        contour = own.error
+        if contour > MOST_ERROR:
+            contour = max(contour, self._beside(region, own.value))
+        error = contour + float(self._spread(np.array([own.value]), others[:, None])[0])
         value = float(np.clip(own.value, 0.0, 1.0))
-        return Count(text, value, error, self._verdict(own), self._notes(own, value))
+        return Count(text, value, error, self._verdict(own, contour, error), self._notes(own, value))
+
+    def _beside(self, region: Region, value: float) -> float:
+        """How much a fraction changes where the boundary moves a little to either side: mass may lie along it."""
+        around = [fraction_in(self.whole, region.grown(share), self.reach).value for share in (-ASIDE, ASIDE)]
+        return max(abs(other - value) for other in around)
 
     def _spread(self, own: Array, others: Array) -> Array:
         """Error of values (m,) from those of the parts (parts, m)."""
@@ -92,10 +114,15 @@ class Density:
             return np.asarray(STUDENT * others.std(axis=0, ddof=1) / np.sqrt(len(others)))
         return np.asarray(np.abs(others - own).max(axis=0))
 
-    def _verdict(self, own: Fraction) -> str:
-        if own.residual <= 1e-6:
-            return CONVERGED
-        return UNCONVERGED.format(count="some", total="all", worst=own.residual)
+    @staticmethod
+    def _verdict(own: Fraction, contour: float, error: float) -> str:
+        if not own.residual <= 1e-6:
+            return UNCONVERGED.format(count="some", total="all", worst=own.residual)
+        if contour > MOST_ERROR:
+            return ALONG.format(error=contour)
+        if not error <= MOST_ERROR:
+            return ROUGH.format(error=error)
+        return CONVERGED
 
     @staticmethod
     def _notes(own: Fraction, value: float) -> tuple[str, ...]:

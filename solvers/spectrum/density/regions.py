@@ -43,6 +43,10 @@ class Disk:
         """Distance of points (m,) from the boundary."""
         return np.asarray(np.abs(np.abs(lam - self.centre) - self.radius))
 
+    def grown(self, share: float) -> Disk:
+        """With a radius that is larger by a share of itself."""
+        return Disk(self.centre, self.radius * (1.0 + share))
+
 
 @dataclass(frozen=True)
 class HalfPlane:
@@ -65,6 +69,10 @@ class HalfPlane:
     def distance(self, lam: ComplexArray) -> npt.NDArray[np.float64]:
         """Distance of points (m,) from the boundary."""
         return np.asarray(np.abs(lam.real - self.left))
+
+    def grown(self, share: float) -> HalfPlane:
+        """Moved to the left by a share of its distance from zero, or of one."""
+        return HalfPlane(self.left - share * max(abs(self.left), 1.0))
 
 
 @dataclass(frozen=True)
@@ -89,6 +97,10 @@ class Annulus:
         """Distance of points (m,) from the boundary."""
         distance = np.abs(lam - self.centre)
         return np.asarray(np.minimum(np.abs(distance - self.inner), np.abs(distance - self.outer)))
+
+    def grown(self, share: float) -> Annulus:
+        """Both circles moved outwards from what is between them, by a share of the radii."""
+        return Annulus(self.centre, self.inner * (1.0 - share), self.outer * (1.0 + share))
 
 
 Region = Disk | HalfPlane | Annulus

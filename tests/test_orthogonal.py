@@ -1,0 +1,150 @@
+"""Orthogonal weights at static solutions: what they leave as it is, planted networks, outliers, export, criticality."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from derive import load, mean_field, parse_cell
+from derive.cell import resolve
+from derive.cell.orthogonal import orthogonal
+from derive.cell.substitute import substitute
+from solvers.critical import critical
+from solvers.export import export_source
+from solvers.mean_field_draw import MeanFieldDraw
+from solvers.simulate import Network, eigenvalues, plant, relax
+from solvers.simulate.planted import _rotated
+from solvers.solve import solve
+from solvers.spectrum.density import Disk, static_density
+
+NESTED = """
+name = "switch"
+equations = \"\"\"
+r  = sigmoid(a*(R @ h) - 2)
+h' = tanh(W @ (r*h))
+\"\"\"
+[weights]
+R = 1.0
+W = "g"
+[parameters]
+g = 4.0
+a = 10.0
+"""
+
+SHARED = NESTED.replace("R @ h", "W @ h").replace("R = 1.0\n", "").replace("a = 10.0", "a = 2.5")
+
+DRIVEN = """
+name = "driven"
+equations = \"\"\"
+r  = sigmoid(W @ h + b)
+h' = tanh(W @ (r*h) + V @ h + b)
+\"\"\"
+[weights]
+W = 1.5
+V = 0.8
+[biases]
+b = { mean = 0.2, std = 0.6 }
+"""
+
+
+@pytest.mark.parametrize("haar", [("W", "V"), ("W",)])
+def test_the_static_mean_field_does_not_know_the_ensemble(haar: tuple[str, ...]) -> None:
+    """q of networks at rest, N = 200: the theory of independent entries, to 4 standard errors and O(1/N)."""
+    cell, N, seeds = orthogonal(parse_cell(DRIVEN), haar), 200, 8
+    gaussian, own = solve(parse_cell(DRIVEN)), solve(cell)
+    assert own.solutions[0].numbers["q"] == gaussian.solutions[0].numbers["q"]
+    found = []
+    for seed in range(seeds):
+        network = Network(cell, resolve(cell), N, np.random.default_rng(seed))
+        point = relax(network, network.random_state(0.5))
+        if point.converged:
+            found.append(point.Q["h"])
+    assert len(found) > seeds / 2
+    expected = own.solutions[0].numbers["Q"]["h"]
+    assert abs(np.mean(found) - expected) < 4 * np.std(found, ddof=1) / np.sqrt(len(found)) + 4.0 / N * expected
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_a_rotated_matrix_is_orthogonal_and_takes_v_to_the_nearest_u(k: int) -> None:
+    rng = np.random.default_rng(0)
+    whole, _ = np.linalg.qr(rng.standard_normal((60, 60)))
+    other, _ = np.linalg.qr(rng.standard_normal((60, 60)))
+    v = rng.standard_normal((60, k))
+    found = _rotated(whole, v, other @ v)
+    assert found @ found.T == pytest.approx(np.eye(60), abs=1e-12)
+    assert found @ v == pytest.approx(other @ v, abs=1e-11)
+    rest = np.linalg.svd(v)[0][:, k:]
+    assert np.abs(found @ rest - other @ rest).max() > 0.1  # elsewhere it stays its own
+    assert np.array_equal(_rotated(whole, np.zeros((60, 1)), np.zeros((60, 1))), whole)
+
+
+OUTLIERS = [(NESTED, ("W",)), (NESTED, ("W", "R")), pytest.param((SHARED, ("W",)), marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("case", OUTLIERS)
+def test_outliers_of_planted_orthogonal_networks_are_those_of_the_formula(case: tuple[str, tuple[str, ...]]) -> None:
+    """The support's edge is far inside: the formula for independent entries is what networks of N = 200 show."""
+    text, haar = case
+    cell, N = orthogonal(parse_cell(text), haar), 200
+    solved = solve(cell)
+    solution = next(s for s in solved.solutions if s.numbers["outliers"])
+    ((outlier, _),) = solution.numbers["outliers"]
+    edge = solution.numbers["spectral_radius"]
+    assert outlier > edge + 0.4
+    assert not solution.stable
+    draw, found = MeanFieldDraw(solved.theory, solution.values), []
+    for seed in range(12):
+        network = Network(cell, resolve(cell), N, np.random.default_rng(seed))
+        point = plant(network, draw(N, network.rng))
+        if point.converged and abs(np.log(point.Q["h"] / solution.numbers["Q"]["h"])) < 0.3:
+            found.append(float(eigenvalues(network.jacobian(point.state)).real.max()))
+            for weight in haar:
+                gram = network.weights[weight] @ network.weights[weight].T
+                assert gram / gram[0, 0] == pytest.approx(np.eye(N), abs=1e-9)
+    assert len(found) >= 4
+    error = np.std(found, ddof=1) / np.sqrt(len(found))
+    assert abs(np.mean(found) - outlier) < 4 * error + 4.0 / N
+    assert 4 * error < 0.5 * (outlier - edge)  # an outlier that was not there would be seen
+
+
+def test_exported_equations_of_orthogonal_weights() -> None:
+    theory = mean_field(orthogonal(load("vanilla"), ("W_h",)), "static")
+    source = export_source(theory)
+    module = ModuleType("exported")
+    exec(compile(source, "exported.py", "exec"), module.__dict__)
+    solution = solve(theory, {"sigma_w": 1.6, "sigma_b": 0.3}).solutions[-1]
+    values = {symbol.name: value for symbol, value in solution.values.items()}
+    unknowns = [values[key] for key in module.UNKNOWNS]
+    parameters = module.PARAMETERS | {"sigma_w": 1.6, "sigma_b": 0.3}
+    assert np.abs(module.residuals(unknowns, parameters)).max() < 1e-8
+    K = module.gain_matrix(solution.numbers["spectral_radius"], unknowns, parameters)
+    assert max(abs(np.linalg.eigvals(K))) == pytest.approx(1.0, abs=1e-5)
+    assert "holes" in module.gain_matrix.__doc__
+    assert "holes" not in export_source(mean_field(load("vanilla"), "static"))
+
+
+def test_criticality_of_orthogonal_weights_is_that_of_gaussian_ones_and_isometry_is_nearer() -> None:
+    cell, given = load("vanilla"), {"sigma_b": 0.3}
+    plain, haar = (
+        critical(c, "sigma_w", given, radius=True, ranges={"sigma_w": (0.8, 3.0)}).points
+        for c in (cell, orthogonal(cell, ("W_h",)))
+    )
+    assert [p["sigma_w"] for p in haar] == pytest.approx([p["sigma_w"] for p in plain], rel=1e-9)
+    for one, other in zip(haar, plain, strict=True):  # the terms sigma^4 (E phi'^2)^2 = m1^2 are gone
+        assert other["isometry_variance"] - one["isometry_variance"] == pytest.approx(1.0, rel=1e-6)
+
+
+def test_a_region_whose_boundary_is_a_ring_of_eigenvalues_is_not_converged() -> None:
+    """All eigenvalues on one circle: of a disk that ends there anything may be said, and nothing is."""
+    cell = orthogonal(substitute(load("vanilla"), ["phi=identity"]), ("W_h",))
+    solved = solve(cell, {"sigma_w": 0.8})
+    density = static_density(solved.theory, solved.solutions[0].linearised_at)
+    along = density.count(Disk(0j, 0.8), "")
+    assert "runs along" in along.verdict
+    for possible in (0.0, 1.0):
+        assert abs(along.theory - possible) <= along.error + 1e-6
+    across = density.count(Disk(0.3 + 0j, 0.7), "")
+    assert across.verdict == "converged"
+    assert abs(across.theory - 1.0 / 3.0) < across.error + 1e-6
