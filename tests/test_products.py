@@ -17,6 +17,7 @@ from derive.errors import AnsatzError
 from derive.pipeline import derive_theory
 from derive.site import site_form
 from derive.stability.products import product_theory
+from derive.write.latex import document
 from solvers.cli.main import main
 from solvers.measure import SiteMeasure, network_measure
 from solvers.product_recursion import ProductRecursion
@@ -174,6 +175,18 @@ def test_steps_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert product["m1"] == pytest.approx(found["singular"]["m1"] ** 3, rel=1e-8)
     assert product["spread"] == pytest.approx(3 * product["slope"], rel=1e-5)  # L = 0: free factors
     assert {"m1", "m2", "spread", "slope"} <= set(errors)
+
+
+def test_documents_show_the_recursion_where_it_closes(tmp_path: Path) -> None:
+    heading = "Products of Jacobians of successive steps"
+    shown = document(derive_theory(load("vanilla"), "untied"))
+    assert heading in shown
+    assert r"O_{h} &\leftarrow" in shown
+    assert heading in document(derive_theory(load("gru"), "untied"))  # by the general formulas
+    two = document(derive_theory(cell_of("two-states", tmp_path), "untied"))
+    assert r"O_{p,p,q,q}" in two
+    for name, ansatz in (("vanilla", "static"), ("lstm", "untied")):
+        assert heading not in document(derive_theory(load(name), ansatz))
 
 
 def matrices(cell: Cell, parameters: dict[str, float], N: int, T: int, seeds: int) -> tuple[np.ndarray, np.ndarray]:

@@ -23,14 +23,14 @@ from itertools import product
 
 import sympy as sp
 
-from derive.errors import AnsatzError, ClosureError
+from derive.errors import AnsatzError, ClosureError, GatefieldError
 from derive.gaussian.average import Law
 from derive.meanfield.closure import Closure
 from derive.meanfield.untied import state_closure
 from derive.rich import Rich
 from derive.site import SiteForm
-from derive.stability.singular import in_powers
-from derive.theory import System, Theory, once_per_theory
+from derive.stability.singular import FIRST, SECOND, in_powers
+from derive.theory import Step, System, Theory, once_per_theory
 
 MOST_STATES = 3
 """Beyond it pairs of units take thousands of averages; the sampled chain is cheaper."""
@@ -44,7 +44,7 @@ class ProductTheory(Rich):
     of states, constants, each in averages and those before it; units : moments of X_i and states; pairs : the O;
     start : units at X = 1 (every O starts at zero); first, second : m1 and m2 in units and pairs; moments : equations
     of moments of the states that the theory itself does not need; simple : whether units are E[X] and E[X X] alone;
-    degrees : of units in X.
+    degrees : of units in X; steps : the derivation.
     """
 
     delta: dict[sp.Symbol, sp.Expr]
@@ -57,6 +57,7 @@ class ProductTheory(Rich):
     moments: System
     simple: bool
     degrees: dict[sp.Symbol, int]
+    steps: tuple[Step, ...]
 
 
 @once_per_theory
@@ -85,6 +86,14 @@ def product_theory(theory: Theory) -> ProductTheory:
         return _Recursion(site, theory.law).theory(theory.system)
     except ClosureError as reason:
         raise AnsatzError(f"{reason}: moments of X_ii together with the states do not close") from None
+
+
+def closed_products(theory: Theory) -> ProductTheory | None:
+    """`product_theory`, or None where it raises: documents then go without."""
+    try:
+        return product_theory(theory)
+    except GatefieldError:
+        return None
 
 
 def block_symbols(site: SiteForm) -> sp.Matrix:
@@ -124,7 +133,7 @@ class _Recursion:
         moved = site.L * self.X * site.L.T + site.a * self.delta * site.a.T
         new |= {self.X[i, j]: moved[i, j] for i in range(self.S) for j in range(i, self.S)}
         self.units = _Units(
-            law, lambda integrand: integrand.xreplace(new), label="M", owner=self.states,
+            law, lambda integrand: integrand.xreplace(new), label="P", owner=self.states,
             owned=lambda integrand: bool(integrand.free_symbols & marks),
         )  # fmt: skip
         self.units.numbers = tuple(dict.fromkeys(s for s in self.delta if s != 0))
@@ -146,13 +155,15 @@ class _Recursion:
         units.close()
         start = {symbol: self._at_start(integrand) for integrand, symbol in units.moments.items()}
         self.states.close()
+        second = (sp.Add(*own) + traced) / self.S
         more = {s: right for s, right in self.states.solved().items() if s not in known.equations}
         states = set(site.states)
         return ProductTheory(
-            deltas, psi, dict(units.equations), pairs, start, first, (sp.Add(*own) + traced) / self.S,
+            deltas, psi, dict(units.equations), pairs, start, first, second,
             System(more, {symbol: str(symbol.name) for symbol in more}),
             simple=not any(integrand.free_symbols & states for integrand in units.moments),
             degrees={symbol: self._degree(integrand) for integrand, symbol in units.moments.items()},
+            steps=_steps(self.site, deltas, dict(units.equations), psi if self.S > 1 else {}, pairs, first, second),
         )  # fmt: skip
 
     def _degree(self, integrand: sp.Expr) -> int:
@@ -197,7 +208,8 @@ class _Recursion:
     def _pair_symbol(self, p: int, q: int, r: int, s: int) -> sp.Symbol:
         """O of the smallest of the places that are equal, since X is symmetric."""
         least = min((p, q, r, s), (q, p, s, r), (r, s, p, q), (s, r, q, p))
-        return sp.Symbol(f"O[{','.join(str(self.site.states[i]) for i in least)}]", real=True)
+        places = least[: 1 if self.S == 1 else 4]
+        return sp.Symbol(f"O[{','.join(str(self.site.states[i]) for i in places)}]", real=True)
 
     def _psi(self) -> tuple[dict[tuple[int, int], sp.Matrix], dict[sp.Symbol, sp.Expr]]:
         """Psi_kl (S, S) of every pair of fields, and what its entries are, backwards through the fields."""
@@ -265,3 +277,40 @@ class _Recursion:
 
     def _places(self) -> Iterator[tuple[int, ...]]:
         return product(range(self.S), repeat=4)
+
+
+UNITS, PAIRS = "units of a product of steps", "pairs of units of a product of steps"
+"""Rules whose equations say what becomes of their left-hand side in one more step."""
+
+
+def _steps(
+    site: SiteForm, delta: dict[sp.Symbol, sp.Expr], units: dict[sp.Symbol, sp.Expr], psi: dict[sp.Symbol, sp.Expr],
+    pairs: dict[sp.Symbol, sp.Expr], first: sp.Expr, second: sp.Expr,
+) -> tuple[Step, ...]:  # fmt: skip
+    haar = [name for name in site.groups if site.cell.weights[name].ensemble == "haar"]
+    lowered = f"; orthogonal weights ({', '.join(haar)}) take E[B_kk]^2 from the squares of B" if haar else ""
+    steps = [
+        Step(
+            "fields of a product of steps", tuple(delta.items()),
+            "X is the product of the Jacobians of all steps so far, times its transpose, and "
+            "Delta_kl = sigma^2 E[b_k X b_l^T + (e Delta e^T)_kl]",
+        ),
+        Step(
+            UNITS, tuple(units.items()),
+            "the block of a unit goes over into L X L^T + a Delta a^T; its moments, with those of the states that it "
+            "depends on, are expanded and factorised, and at the first step X = 1",
+            "independence of the step's fields from the states entering it",
+        ),
+        Step(
+            PAIRS, (*psi.items(), *pairs.items()),
+            "O is the sum of squares of entries of X between different units, divided by N, and vanishes at the first "
+            "step; what a pair receives comes from pairs, from one of its units by C = b X L^T + e Delta a^T, or from "
+            "a third unit by B = b X b^T + e Delta e^T" + lowered,
+            "the state that enters a step is in neither of L and b, as is the case here",
+        ),
+        Step(
+            "moments of a product of steps", ((FIRST, first), (SECOND, second)),
+            "m_1 = (1/SN) tr X and m_2 = (1/SN) tr X^2",
+        ),
+    ]  # fmt: skip
+    return tuple(steps)

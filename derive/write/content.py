@@ -11,6 +11,7 @@ from derive.write.mean_field_section import mean_field_blocks
 from derive.write.medium import Medium
 from derive.write.model_section import ansatz_blocks, model_blocks
 from derive.write.presenter import Block, Display, Heading, Paragraph, Presenter
+from derive.write.product_section import product_blocks
 from derive.write.propagation_section import propagation_blocks
 from derive.write.references import Register
 from derive.write.singular_section import singular_blocks
@@ -29,6 +30,7 @@ def _unnumbered(show: Presenter) -> Iterator[Block]:
     yield from propagation_blocks(show)
     yield from spectrum_blocks(show)
     yield from singular_blocks(show)
+    yield from product_blocks(show)
     yield from limit_blocks(show)
     yield from closing_blocks(show)
 

@@ -10,6 +10,7 @@ import sympy as sp
 
 from derive.gaussian.average import Average
 from derive.limits import limits_of
+from derive.stability.products import block_symbols, closed_products
 from derive.stability.singular import closed_moments
 from derive.stability.spectrum import LAM, LAM_CONJ
 from derive.theory import Step, Theory
@@ -162,8 +163,8 @@ def text_presenter(theory: Theory, notation: str = DEFAULT) -> Presenter:
 
 
 def _singular_steps(theory: Theory) -> tuple[Step, ...]:
-    found = closed_moments(theory)
-    return () if found is None else found.steps
+    found = (closed_moments(theory), closed_products(theory))
+    return tuple(step for item in found if item is not None for step in item.steps)
 
 
 def moments_of(theory: Theory, limits: tuple[Step, ...] = ()) -> dict[str, sp.Expr]:
@@ -186,6 +187,7 @@ def known_symbols(theory: Theory) -> dict[str, sp.Symbol]:
     """Every site variable and parameter by name."""
     site = theory.site
     symbols = [*theory.law.blocks, *site.states, *site.parameters.values(), *(item.symbol for item in site.fields)]
+    symbols += list(block_symbols(site))
     return {symbol.name: symbol for symbol in symbols}
 
 
