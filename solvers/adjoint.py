@@ -54,12 +54,21 @@ def adjoint_norms(solved: Solved, solution: Solution, lags: int, seed: int = 0) 
         path = list(islice(sites.walk(2**LOG2_UNITS, number, seed), lags))
         table.append(carried_back(path))
     squares = np.array(table)
-    half = lags // 2
-    with np.errstate(all="ignore"):
-        rates = (squares[:, -1] / squares[:, half]) ** (1.0 / (lags - half))
-    return AdjointNorms(
-        squares.mean(axis=0), _spread(squares), sites.settled, Estimate(float(rates.mean()), float(_spread(rates)))
-    )
+    return AdjointNorms(squares.mean(axis=0), _spread(squares), sites.settled, _late_growth(squares))
+
+
+def _late_growth(squares: Array) -> Estimate:
+    """Growth over the later half of the lags; its two quarters differ where the lags are too few for one mode."""
+    lags = squares.shape[1] - 1
+    half, third = lags // 2, (lags // 2 + lags) // 2
+
+    def growth(first: int, last: int) -> Array:
+        with np.errstate(all="ignore"):
+            return np.asarray((squares[:, last] / squares[:, first]) ** (1.0 / (last - first)))
+
+    rates = growth(half, lags)
+    transient = abs(float(np.mean(growth(half, third) - growth(third, lags)))) if half < third < lags else 0.0
+    return Estimate(float(rates.mean()), float(_spread(rates)) + transient)
 
 
 def carried_back(path: Sequence[SiteMeasure]) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,9 @@ from solvers.result import CONVERGED, FixedPoint
 from solvers.solve import AT_KINK, is_stable, moments_at, off_the_kink, refuse_haar
 from solvers.spectrum import spectrum_of
 
-ROUNDING = 1e-9
+ROUNDING = 1e-6
+"""Share of the range by which the end of a path may miss a limit."""
+
 NEAR_END = 1e-4
 """Share of the range within which a branch whose variances vanish has reached the end of the range."""
 
@@ -58,10 +60,10 @@ class Inspector:
             self._stability = self._complexity = False
             self.notes.append("an activation jumps: the spectrum averages the square of a delta function and diverges")
 
-    def points(self, branch: Branch, y: Array, grid: Array) -> tuple[BranchPoint, ...]:
-        """At the values of ``grid`` that a stretch y (m, n + 1) with ascending parameter covers."""
+    def points(self, branch: Branch, y: Array, grid: Array) -> Iterator[BranchPoint]:
+        """At the values of ``grid`` that a stretch y (m, n + 1) with ascending parameter covers, in order."""
         self._limits = float(grid[0]), float(grid[-1])
-        free, found = y[:, -1], []
+        free = y[:, -1]
         width = float(grid[-1] - grid[0])
         low, high = (free[k] + sign * width * (NEAR_END if _vanishing(branch, y[k]) else ROUNDING)
                      for k, sign in ((0, -1), (-1, 1)))  # fmt: skip
@@ -69,8 +71,8 @@ class Inspector:
             if low <= value <= high and len(free) > 1:
                 check_budget()
                 k = int(np.clip(np.searchsorted(free, value) - 1, 0, len(free) - 2))
-                found.append(self._point(branch, y[k], y[k + 1], float(value)))
-        return tuple(point for point in found if point is not None)
+                if (point := self._point(branch, y[k], y[k + 1], float(value))) is not None:
+                    yield point
 
     def _point(self, branch: Branch, before: Array, after: Array, value: float) -> BranchPoint | None:
         if _vanishing(branch, before) or _vanishing(branch, after):

@@ -44,7 +44,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Event:
-    """A function of a `Point` whose sign changes are located; ``terminal``: the path ends there."""
+    """A function of a `Point` whose sign changes are located; ``terminal``: positive inside, the path ends at zero."""
 
     name: str
     function: Callable[[Point], float]
@@ -259,6 +259,11 @@ def _locate(
     after = len(walk.points) - 1
     found: list[tuple[float, Event, Point]] = []
     for event, old, value in zip(events, marks, new, strict=True):
+        if event.terminal and old <= 0.0:  # a start at a limit is landed on either side of it
+            if value < old:
+                walk.end = event.name
+                return marks
+            continue
         if np.isfinite(old) and np.isfinite(value) and old * value < 0:
             located = _refine(curve, here, there, event, old, value)
             if located is not None:

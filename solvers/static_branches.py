@@ -32,7 +32,10 @@ from solvers.threads import one_thread
 STARTS = 9
 """Values of the parameter at which all solutions are searched; a branch that none of them meets is missed."""
 
-FADING = 0.01
+LOST = "lost at {1:.6g}: {0}"
+FADING, GROWN = 0.01, 10.0
+"""Sizes, in units of what a branch begins with, at which a variance vanishes or grows without bound."""
+
 MOST_VALUES = 2000
 DEFAULT_TOL = 1e-8
 
@@ -95,6 +98,9 @@ class StaticBranches:
         """ "converged", or what the first point says that did not."""
         if not self.complete:
             return "not converged: stopped before all branches were followed"
+        lost = [end for branch in self.branches for end in branch.ends if end.startswith(LOST[:4])]
+        if lost:
+            return f"not converged: a branch is {lost[0]}; (a) averages are too rough there: narrow the range"
         bad = [p for branch in self.branches for p in branch.points if p.verdict != CONVERGED]
         if not bad:
             return CONVERGED
@@ -182,10 +188,14 @@ def fixed_points(
             for piece in _pieces(item):
                 if piece.fold is not None:
                     folds.append(_fold(piece.fold, item.branch, len(branches)))
-                points = inspector.points(item.branch, piece.y, grid)
-                branches.append(StaticBranch("zero" if item.branch.zero else "active", points, piece.ends))
+                points: list[BranchPoint] = []
+                try:
+                    for point in inspector.points(item.branch, piece.y, grid):
+                        points.append(point)
+                finally:  # what there is when the time is over
+                    branches.append(StaticBranch("zero" if item.branch.zero else "active", tuple(points), piece.ends))
     except BudgetSpent as spent:
-        notes.append(f"{spent}: {len(branches)} branches finished")
+        notes.append(f"{spent}: {max(len(branches) - 1, 0)} branches finished")
         complete = False
     others = {key: value for key, value in resolve(plain_cell, middle).parameters.items() if key != name}
     notes += inspector.notes
@@ -233,10 +243,13 @@ def _pieces(item: Traced) -> list[_Piece]:
 def _why(item: Traced, which: int) -> str:
     text, point = item.path.ends[which], item.path.points[0 if which == 0 else -1]
     value, n = float(point.y[-1]), len(item.branch.active)
-    known = {LOW: "lower end of the range", HIGH: "upper end of the range", ZERO: f"zero state at {value:.6g}"}
-    if text not in known and n and np.any(np.abs(point.y[:n]) < FADING * point.scale[:n]):
+    known = {LOW: "lower end of the range", HIGH: "upper end of the range", ZERO: f"zero state at {value:.4g}"}
+    size = np.abs(point.y[:n]) / point.scale[:n]
+    if text not in known and np.any(size < FADING):
         return f"a variance vanishes near {value:.4g}"
-    return known.get(text, text)
+    if text not in known and np.any(size > GROWN):
+        return f"a variance grows without bound near {value:.4g}"
+    return known.get(text, LOST.format(text, value))
 
 
 def _fold(y: Array, branch: Branch, number: int) -> Fold:

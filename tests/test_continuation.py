@@ -77,3 +77,14 @@ def test_the_budget_stops_a_path() -> None:
     with budget(1e-9):
         path = trace(circle, np.array([1.0, 0.0]), np.ones(2))
     assert path.ends[0] == str(BudgetSpent("stopped by the time budget"))
+
+
+@pytest.mark.parametrize("aside", [-1e-8, 0.0, 1e-8])
+def test_a_start_on_a_limit_is_followed_inward_only(aside: float) -> None:
+    # Landing moves a start by rounding, to either side of the limit it was meant to lie on.
+    ends = [Event("low", lambda p: p.y[1], terminal=True), Event("high", lambda p: 1 - p.y[1], terminal=True)]
+    path = trace(lambda y: np.array([y[0] - 2 * y[1]]), np.array([0.0, aside]), np.ones(2), ends)
+    assert path.ends in (("low", "high"), ("high", "low"))
+    free = np.array([point.y[1] for point in path.points])
+    assert free.min() > -1e-6
+    assert free.max() == pytest.approx(1.0)

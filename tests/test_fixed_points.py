@@ -139,6 +139,17 @@ def test_a_kink_at_zero_and_an_end_where_a_gain_vanishes():
     assert biased.complexity[0] == (0.0, 0.0)
 
 
+def test_a_branch_that_runs_off_to_infinity():
+    # q = g^2 (q + 1)/2 for unit bias variance: without bound at g = sqrt 2
+    cell = parse_cell('equations = "h\' = relu(W @ h + b)"\n[weights]\nW = "g"\n[biases]\nb = {std = 1}\n'
+                      "[parameters]\ng = 1")  # fmt: skip
+    found = fixed_points(cell, ("g", 1.0, 2.0, 5), stability=False)
+    assert found.verdict == "converged"
+    (branch,) = found.branches
+    assert branch.ends == ("lower end of the range", "a variance grows without bound near 1.414")
+    np.testing.assert_allclose([point.q["W"] for point in branch.points], [1.0, 0.78125 / 0.21875], rtol=1e-7)
+
+
 def test_a_budget_is_kept():
     with budget(0.5):
         found = fixed_points(load("gated-rnn"), ("g_h", 0.0, 4.0, 500), {"alpha_r": 20.0})
