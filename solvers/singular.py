@@ -49,7 +49,7 @@ class SingularResult:
         return self.numbers_of_law.ends
 
     @property
-    def condition(self) -> dict[float, float]:
+    def condition(self) -> dict[float, Estimate]:
         """See `LawNumbers`."""
         return self.numbers_of_law.condition
 

@@ -61,7 +61,7 @@ class LawNumbers:
 
     quantiles: dict[float, Estimate]
     ends: Ends
-    condition: dict[float, float]
+    condition: dict[float, Estimate]
     law: Law
     verdict: str = CONVERGED
 
@@ -72,11 +72,12 @@ class LawNumbers:
             "quantiles": {f"{level:g}": item.value for level, item in self.quantiles.items()},
             "support": [ends.lower, ends.upper],
             "zero": ends.zero,
-            "condition": {f"{trim:g}": value for trim, value in self.condition.items()},
+            "condition": {f"{trim:g}": item.value for trim, item in self.condition.items()},
         }
         errors = {
             "quantiles": {f"{level:g}": item.error for level, item in self.quantiles.items()},
             "support": [ends.lower_error, ends.upper_error],
+            "condition": {f"{trim:g}": item.error for trim, item in self.condition.items()},
         }
         return found, errors
 
@@ -161,10 +162,14 @@ def _errors(table: Array, start: Array, law: Law) -> Array:
     return np.asarray(scatter + 0.01 * moved + 1e-6 * start)
 
 
-def _condition(quantiles: dict[float, Estimate], ends: Ends) -> dict[float, float]:
+def _condition(quantiles: dict[float, Estimate], ends: Ends) -> dict[float, Estimate]:
+    """By the share that is left out; the ratio's error holds those of both ends of it."""
     found = {}
     for trim in TRIMMED:
-        low, high = (quantiles[trim].value, quantiles[1.0 - trim].value) if trim else (ends.lower, ends.upper)
-        low = 0.0 if trim == 0.0 and (ends.zero > 0.0 or low <= ends.lower_error) else low
-        found[trim] = high / low if low > LEAST_UNIT else np.inf
+        low, high = (quantiles[trim], quantiles[1.0 - trim]) if trim else (
+            Estimate(ends.lower, ends.lower_error), Estimate(ends.upper, ends.upper_error))  # fmt: skip
+        known = low.value > max(low.error, LEAST_UNIT) and (trim or ends.zero == 0.0)
+        ratio = high.value / low.value if known else np.inf
+        share = high.error / high.value + low.error / (low.value - low.error) if known else 0.0
+        found[trim] = Estimate(ratio, ratio * share if known else 0.0)
     return found

@@ -161,6 +161,15 @@ def test_where_it_does_not_close_the_chain_is_sampled() -> None:
     assert any("do not close" in note for note in found.notes)
 
 
+def test_a_mean_that_few_units_carry_is_not_converged() -> None:
+    """Units whose gates happened to be open at every step: soon they are all that is left of the sample."""
+    cell = parse_cell(LEAKY.replace("-0.5, std = 0.8", "-1, std = 2").replace("W = 2.0", "W = 0.1"))
+    solved = solve(cell, ansatz="untied")
+    short, long = (sampled_product(solved, solved.solutions[-1], steps) for steps in (1, 60))
+    assert short.verdict == "converged"
+    assert "carry m2" in long.verdict
+
+
 def test_static_theories_have_no_products() -> None:
     with pytest.raises(AnsatzError, match="untied"):
         product_theory(derive_theory(load("vanilla"), "static"))

@@ -166,7 +166,7 @@ def test_dead_units_are_exact_zeros_and_the_condition_number_is_infinite() -> No
     found = singular_of(solved, solved.solutions[-1], levels=(0.2, 0.9))
     assert found.ends.zero == pytest.approx(0.5, abs=2e-3)  # half of all units are dead
     assert found.quantiles[0.2].value == 0.0
-    assert found.condition[0.0] == np.inf
+    assert found.condition[0.0].value == np.inf
 
 
 def test_isometry_is_one_point() -> None:
@@ -175,7 +175,28 @@ def test_isometry_is_one_point() -> None:
     assert found.m1.value == pytest.approx(1.0)
     assert found.m2.value == pytest.approx(1.0)
     assert {item.value for item in found.quantiles.values()} == {found.law.size}
-    assert found.condition[0.0] == pytest.approx(1.0)
+    assert found.condition[0.0].value == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("name", "haar", "edges"), [("vanilla", (), (0.0, 3.0)), ("nested", (), None)])
+def test_ends_and_condition_numbers_lie_within_their_errors(
+    name: str, haar: tuple[str, ...], edges: tuple[float, float] | None, tmp_path: Path
+) -> None:
+    """A square Gaussian matrix ends at twice its gain; two sets of node sets agree on the ends of any law."""
+    cell = cell_of(name, tmp_path, haar)
+    solved = solve(cell, {"sigma_w": 1.5}) if edges else solve(cell, ansatz="untied")
+    first = singular_of(solved, solved.solutions[0] if edges else solved.solutions[-1], levels=(0.5,))
+    if edges:
+        assert abs(first.ends.upper - edges[1]) <= first.ends.upper_error < 0.01
+        assert first.ends.lower - first.ends.lower_error <= edges[0]
+        return
+    second = singular_of(solved, solved.solutions[-1], levels=(0.5,), seed=7)
+    for key in ("lower", "upper"):
+        gap = abs(getattr(first.ends, key) - getattr(second.ends, key))
+        assert gap <= getattr(first.ends, f"{key}_error") + getattr(second.ends, f"{key}_error")
+    one, other = first.condition[0.1], second.condition[0.1]
+    assert 0.0 < one.error < 0.1 * one.value
+    assert abs(one.value - other.value) <= 2.0 * (one.error + other.error)
 
 
 def test_delta_functions_are_refused() -> None:

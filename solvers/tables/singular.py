@@ -45,4 +45,5 @@ def _law_rows(found: Record, errors: Record, what: str = "") -> Iterator[tuple[s
     yield f"singular values{what}", f"{short(low)} to {compact(high, errors['support'][1])}{zero}"
     for trim, value in found["condition"].items():
         how = "largest to smallest" if float(trim) == 0.0 else f"without {trim} on either side"
-        yield f"condition{what}", f"{'infinite as N grows' if value is None else short(value)}  ({how})"
+        shown = "infinite as N grows" if value is None else compact(value, errors["condition"][trim])
+        yield f"condition{what}", f"{shown}  ({how})"
