@@ -22,6 +22,9 @@ FINE = 1e-11
 FLAT = 1e-9
 """Spread of the eigenvalues of L below which they have no continuous law: nothing to resolve."""
 GRID = 48
+SAME_VERTEX, NEAR = 1e-6, 0.02
+"""In grid spacings: vertices this close are one; how far averages as exact as COARSE may mislead."""
+
 
 
 @dataclass(frozen=True)
@@ -180,33 +183,64 @@ def _without_repeats(outlines: list[np.ndarray]) -> list[np.ndarray]:
 
 
 def _polish(excess: Excess, line: np.ndarray, rtol: float) -> np.ndarray:
-    """Move every vertex along its normal onto the boundary (secant steps, safeguarded by the grid spacing)."""
-    points = line[:-1].copy()
-    tangent = np.roll(points, -1) - np.roll(points, 1)
+    """Move every vertex along its normal onto the boundary, by at most the grid spacing.
+
+    Vertices below the real axis are mirror images and are not worked out again.
+    """
+    vertices = line[:-1]
+    tangent = np.roll(vertices, -1) - np.roll(vertices, 1)
     length = np.abs(tangent)
     normal = 1j * tangent / np.where(length > 0, length, 1.0)
-    spacing = np.median(length) + 1e-300
-    low, high = np.full(points.size, -spacing), np.full(points.size, spacing)
+    spacing = float(np.median(length)) + 1e-300
+    below = vertices.imag < 0
+    upper, outward = np.where(below, vertices.conj(), vertices), np.where(below, normal.conj(), normal)
+    _, first, same = np.unique(np.round(upper / (SAME_VERTEX * spacing)), return_index=True, return_inverse=True)
+    moved = vertices + _shifts(excess, upper[first], outward[first], spacing, rtol)[same] * normal
+    return np.append(moved, moved[0])
+
+
+def _shifts(excess: Excess, points: np.ndarray, normal: np.ndarray, spacing: float, rtol: float) -> np.ndarray:
+    """How far along its normal each point is from the boundary; 0 where that is not met within the spacing."""
+    whole = np.full(points.size, spacing)
+    rough, _ = _secants(excess, points, normal, (-whole, whole), COARSE, 0.1 * NEAR * spacing)
+    near = np.full(points.size, NEAR * spacing)
+    shift, found = _secants(excess, points, normal, (rough - near, rough + near), rtol, 1e-9 * spacing)
+    lost = ~found  # rough averages have led astray
+    if lost.any():
+        ends = (-whole[lost], whole[lost])
+        shift[lost] = _secants(excess, points[lost], normal[lost], ends, rtol, 1e-9 * spacing)[0]
+    return shift
+
+
+def _secants(
+    excess: Excess,
+    points: np.ndarray,
+    normal: np.ndarray,
+    ends: tuple[np.ndarray, np.ndarray],
+    rtol: float,
+    close: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Crossings between two ends, by the Illinois rule, each until it moves less than ``close``; and which have one."""
+    low, high = ends[0].copy(), ends[1].copy()
     low_value, high_value = excess(points + low * normal, rtol), excess(points + high * normal, rtol)
     usable = np.sign(low_value) != np.sign(high_value)
     shift = np.zeros(points.size)
+    active = np.nonzero(usable)[0]
     for _ in range(30):
-        with np.errstate(all="ignore"):
-            trial = np.where(usable, (low * high_value - high * low_value) / (high_value - low_value), 0.0)
-        trial = np.where(np.isfinite(trial), trial, 0.5 * (low + high))
-        moved = np.abs(trial - shift).max(initial=0.0)
-        shift = trial
-        if moved < 1e-9 * spacing:
+        if not active.size:
             break
-        value = excess(points + shift * normal, rtol)
-        same = np.sign(value) == np.sign(low_value)
+        a, b, fa, fb = (column[active] for column in (low, high, low_value, high_value))
+        with np.errstate(all="ignore"):
+            trial = (a * fb - b * fa) / (fb - fa)
+        trial = np.where(np.isfinite(trial), trial, 0.5 * (a + b))
+        moved, shift[active] = np.abs(trial - shift[active]), trial
+        value = excess(points[active] + trial * normal[active], rtol)
+        at_low = np.sign(value) == np.sign(fa)
         # Illinois: halve the value kept at the other end, so that neither end gets stuck.
-        high_value = np.where(usable & same, 0.5 * high_value, high_value)
-        low_value = np.where(usable & ~same, 0.5 * low_value, low_value)
-        low, low_value = np.where(usable & same, shift, low), np.where(usable & same, value, low_value)
-        high, high_value = np.where(usable & ~same, shift, high), np.where(usable & ~same, value, high_value)
-    moved_points = points + shift * normal
-    return np.append(moved_points, moved_points[0])
+        low[active], low_value[active] = np.where(at_low, trial, a), np.where(at_low, value, 0.5 * fa)
+        high[active], high_value[active] = np.where(at_low, b, trial), np.where(at_low, 0.5 * fb, value)
+        active = active[moved >= close]
+    return shift, usable
 
 
 def _outward(point: complex) -> tuple[complex, complex]:
