@@ -26,6 +26,9 @@ from solvers.solution import Solution, Solved
 from solvers.untied_sites import UntiedSites
 
 LOG2_UNITS, POPULATIONS = 14, 4
+LEAST_LAGS = 32
+"""Lags over which gradients are followed even if fewer are asked for: the slowest mode is alone only in the end."""
+
 STUDENT = 3.2
 """The 95 % point of Student's t with three degrees of freedom."""
 
@@ -51,10 +54,11 @@ def adjoint_norms(solved: Solved, solution: Solution, lags: int, seed: int = 0) 
     sites = UntiedSites(solved, solution, resolve(solved.theory.site.cell, solved.parameters))
     table = []
     for number in range(POPULATIONS):
-        path = list(islice(sites.walk(2**LOG2_UNITS, number, seed), lags))
+        path = list(islice(sites.walk(2**LOG2_UNITS, number, seed), max(lags, LEAST_LAGS)))
         table.append(carried_back(path))
     squares = np.array(table)
-    return AdjointNorms(squares.mean(axis=0), _spread(squares), sites.settled, _late_growth(squares))
+    asked = squares[:, : lags + 1]
+    return AdjointNorms(asked.mean(axis=0), _spread(asked), sites.settled, _late_growth(squares))
 
 
 def _late_growth(squares: Array) -> Estimate:
