@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sympy as sp
 
@@ -21,15 +21,17 @@ from derive.site import Quenched, SiteForm
 
 @dataclass(frozen=True)
 class Draw:
-    """A bias or an input: fresh N(mean, std^2) at every step.
+    """A bias or an input: fresh N(mean, std^2) at every step of the untied chain.
 
-    shared : correlation coefficient of the two replicas' values, in [-1, 1]; 1 for a bias.
+    shared : correlation coefficient of the two replicas' values, in [-1, 1]; 1 for a bias; fresh : whether the cell
+    itself draws it anew at every step (an iid input), which the stationary theory follows.
     """
 
     symbol: sp.Symbol
     mean: float
     std: float
     shared: float
+    fresh: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def canonical_site(site: SiteForm, settings: Settings) -> CanonicalSite:
         state_names=tuple(str(site.states[i]) for i in states),
         F=tuple(F[i].xreplace(names) for i in states),
         fields=tuple(kept),
-        draws=tuple(Draw(names[item.symbol], item.mean, item.std, item.shared) for item in draws),
+        draws=tuple(replace(item, symbol=names[item.symbol]) for item in draws),
         constants=tuple(constants),
         arguments=_arguments(site, colours, names),
         functions=site.functions,
@@ -115,10 +117,11 @@ def _draw(item: Quenched, settings: Settings) -> Draw:
         return Draw(item.symbol, mean, std, 1.0)
     given = settings.inputs[item.name]
     spread = max(given.variance - given.mean**2, 0.0)
+    fresh = given.time == "iid"
     if spread == 0.0:
-        return Draw(item.symbol, given.mean, 0.0, 1.0)
+        return Draw(item.symbol, given.mean, 0.0, 1.0, fresh)
     shared = (given.correlation * given.variance - given.mean**2) / spread
-    return Draw(item.symbol, given.mean, spread**0.5, min(max(shared, -1.0), 1.0))
+    return Draw(item.symbol, given.mean, spread**0.5, min(max(shared, -1.0), 1.0), fresh)
 
 
 def _arguments(

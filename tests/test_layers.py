@@ -33,6 +33,7 @@ SYMPY_IN_SOLVERS = {
     "solvers.critical.problem",
     "solvers.critical.zero_state",
     "solvers.dynamics.filter_model",
+    "solvers.dynamics.sampled_model",
     "solvers.dynamics.search",
     "solvers.equations",
     "solvers.export",

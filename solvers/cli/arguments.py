@@ -151,7 +151,8 @@ def _parameters(own: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 
 def _dynamics(own: argparse.ArgumentParser) -> None:
-    own.add_argument("--tol", type=_positive("--tol", 0.5), help="relative accuracy asked of q and Q (1e-8)")
+    own.add_argument("--tol", type=_positive("--tol", 0.5), help="relative accuracy of q and Q (1e-8; 1e-2 if sampled)")
+    own.add_argument("--seed", type=_whole("--seed", 0, 2**63), default=0, help="of sampled paths (0)")
     _budget(_json(own))
 
 

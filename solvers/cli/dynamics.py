@@ -19,7 +19,7 @@ def run(given: argparse.Namespace) -> int:
     parameters = assignments(given.parameters)
     resolve(cell, parameters)
     with Progress(f"stationary mean field of {cell.name}"):
-        found = dynamics(cell, parameters, tol=given.tol)
+        found = dynamics(cell, parameters, tol=given.tol, seed=given.seed)
     if given.json:
         print_json(found.as_dict())
     else:

@@ -11,12 +11,14 @@ from derive.cell.parameters import Settings
 from derive.cell.spec import Cell
 from derive.errors import GatefieldError
 from derive.site import SiteForm
-from solvers.budget import BudgetSpent
+from solvers.budget import BudgetSpent, budget, check_budget
 from solvers.dynamics.result import StationaryState
 from solvers.solution import Solution
 from solvers.solve import DEFAULT_TOL, solve
 
 METHOD = "static mean field"
+MOST_SECONDS = 60.0
+UNFINISHED = "stable fixed points may be missing: their search was stopped; `gatefield solve` takes the time it needs"
 
 
 def stable_fixed_points(
@@ -29,13 +31,15 @@ def stable_fixed_points(
     if moving:
         return [], []
     try:
-        solved = solve(cell, parameters, ansatz="static", tol=DEFAULT_TOL)
+        with budget(MOST_SECONDS):
+            solved = solve(cell, parameters, ansatz="static", tol=DEFAULT_TOL)
     except BudgetSpent:
-        raise
+        check_budget()
+        return [], [UNFINISHED]
     except GatefieldError as reason:
         return [], [f"fixed points were not looked for: {reason}"]
     found = [_state(solution, site) for solution in solved.solutions if solution.stable]
-    return found, [] if solved.complete else ["the search for fixed points is not complete", *solved.notes]
+    return found, [] if solved.complete else [UNFINISHED]
 
 
 def _state(solution: Solution, site: SiteForm) -> StationaryState:

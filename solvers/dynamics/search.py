@@ -18,16 +18,19 @@ from solvers.dynamics.filter_model import FilterModel
 from solvers.dynamics.filter_solve import time_dependent_states
 from solvers.dynamics.fixed_points import stable_fixed_points
 from solvers.dynamics.result import Dynamics, StationaryState
+from solvers.dynamics.sampled_model import SampledModel
+from solvers.dynamics.sampled_states import sampled_states
 
-EXACT_TOL = 1e-8
+EXACT_TOL, SAMPLED_TOL = 1e-8, 1e-2
 
 
 def dynamics(
-    cell: Cell, parameters: Mapping[str, object] | None = None, *, tol: float | None = None
+    cell: Cell, parameters: Mapping[str, object] | None = None, *, tol: float | None = None, seed: int = 0
 ) -> Dynamics:
     """Stationary states: stable fixed points, and states that fluctuate for ever, with errors and verdicts.
 
-    parameters : by name, defaults for the others; tol : relative accuracy asked of q and Q (1e-8 unless given).
+    parameters : by name, defaults for the others; tol : relative accuracy asked of q and Q (unless given, 1e-8 where no
+    sampling is needed, 1e-2 where it is); seed : of sampled paths.
 
     Raises
     ------
@@ -42,10 +45,9 @@ def dynamics(
     notes: list[str] = []
     complete = True
     try:
+        found, notes = _moving(site, settings, tol, seed)
         fixed, remarks = stable_fixed_points(cell, site, parameters, settings)
         found, notes = found + fixed, notes + remarks
-        moving, remarks = _moving(site, settings, tol)
-        found, notes = found + moving, notes + remarks
     except BudgetSpent as spent:
         notes.append(f"{spent}: what was found by then is here; raise --budget for the rest")
         complete = False
@@ -56,13 +58,15 @@ def dynamics(
     return Dynamics(cell.name, settings.parameters, tuple(found), tuple(dict.fromkeys(notes)), complete, cell.time)
 
 
-def _moving(site: SiteForm, settings: Settings, tol: float | None) -> tuple[list[StationaryState], list[str]]:
+def _moving(
+    site: SiteForm, settings: Settings, tol: float | None, seed: int
+) -> tuple[list[StationaryState], list[str]]:
     """States that depend on time, by the method that the site form allows."""
     special = at_zeros(site, settings)
     try:
         form = filter_site(special)
-    except NotLinear as reason:
-        raise AnsatzError(f"{site.cell.name}: {reason}") from None
+    except NotLinear:
+        return sampled_states(SampledModel(special, settings), SAMPLED_TOL if tol is None else tol, seed)
     model = FilterModel(special, form, settings)
     if model.slowest >= 0:
         return [], ["a linear part of the states does not decay by itself, so that no stationary state is known"]
