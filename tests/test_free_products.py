@@ -109,8 +109,9 @@ def test_free_products_of_many_steps_are_those_of_large_matrices(name: str) -> N
     cell, levels = orthogonal(cell, haar), (0.25, 0.5, 0.75, 0.95)
     solved = solve(cell, ansatz="untied")
     found = free_product_of(solved, solved.solutions[-1], 8, levels=levels)
-    shares, error = shares_below(cell, [item.value for item in found.quantiles.values()], 8, 1000, 4)
-    assert np.all(np.abs(shares - levels) < 4 * error + 1.0 / 1000)
+    shares, error = shares_below(cell, [item.value for item in found.quantiles.values()], 8, 1000, 8)
+    # a network's activity moves all of its shares together, so that the largest of their errors is known best
+    assert np.all(np.abs(shares - levels) < 4 * error.max() + 1.0 / 1000)
 
 
 @pytest.mark.parametrize("name", list(FREE))
