@@ -25,12 +25,14 @@ import numpy as np
 
 from derive.cell.parameters import resolve
 from derive.errors import AnsatzError, SizeError
+from derive.stability.free import require_free_factors
 from solvers.averages import Estimate
 from solvers.budget import check_budget
 from solvers.measure import SiteMeasure
 from solvers.measure.site_measure import Array
 from solvers.product_recursion import ProductRecursion
 from solvers.result import CONVERGED
+from solvers.singular import symbolic_moments
 from solvers.solution import Solution, Solved, plain
 from solvers.spectrum.singular_moments import field_covariance, orthogonal_fields
 from solvers.untied_sites import UntiedSites
@@ -54,7 +56,8 @@ PAIRS_LEFT_OUT = (
 class ProductMoments:
     """m1, m2 : of the squared singular values of the product of ``steps`` Jacobians; spread : m2/m1^2 - 1; slope : what
     one more step adds to it in the long run, None where that is unknown or grows; closure : "exact" (the closed
-    recursion) or "sampled" (X_ii carried along the chain); verdict, notes : as everywhere.
+    recursion), "free" (the factors are free, so that the spread of one step adds up) or "sampled" (X_ii carried along
+    the chain); verdict, notes : as everywhere.
     """
 
     steps: int
@@ -77,8 +80,8 @@ class ProductMoments:
 
 
 def product_of(solved: Solved, solution: Solution, steps: int, *, tol: float = 1e-10, seed: int = 0) -> ProductMoments:
-    """Moments of the product of ``steps`` independent Jacobians at an untied solution: by the closed recursion, or
-    where the moments do not close from the sampled chain.
+    """Moments of the product of ``steps`` independent Jacobians at an untied solution: by the closed recursion; where
+    that does not close by freeness, and where the factors are not free from the sampled chain.
 
     Raises
     ------
@@ -88,9 +91,33 @@ def product_of(solved: Solved, solution: Solution, steps: int, *, tol: float = 1
     try:
         found = ProductRecursion(solved, solution, tol).run(steps)
     except (AnsatzError, SizeError) as reason:
-        return sampled_product(solved, solution, steps, seed=seed, reason=str(reason))
+        try:
+            return free_moments(solved, solution, steps, tol)
+        except (AnsatzError, SizeError):
+            return sampled_product(solved, solution, steps, seed=seed, reason=str(reason))
     notes = () if found.slope is not None else (GROWS,)
     return ProductMoments(steps, found.m1, found.m2, found.spread, found.slope, "exact", CONVERGED, notes)
+
+
+def free_moments(solved: Solved, solution: Solution, steps: int, tol: float = 1e-10) -> ProductMoments:
+    """m1^T, and a spread that is T times that of one step.
+
+    Raises
+    ------
+    AnsatzError, SizeError : the factors are not free, or m1 and m2 of one step have no expressions.
+    """
+    require_free_factors(solved.theory)
+    one, two = symbolic_moments(solved, solution, tol)
+    ratio, share = two.value / one.value**2, one.error / one.value
+    slope = Estimate(ratio - 1.0, ratio * (two.error / two.value + 2.0 * share))
+    spread = Estimate(steps * slope.value, steps * slope.error)
+    with np.errstate(over="ignore"):
+        m1 = float(np.float64(one.value) ** steps)
+        m2 = float(np.float64(m1) ** 2 * (1.0 + spread.value))
+    return ProductMoments(
+        steps, Estimate(m1, m1 * steps * share),
+        Estimate(m2, m2 * (2.0 * steps * share + spread.error / (1.0 + spread.value))), spread, slope, "free",
+    )  # fmt: skip
 
 
 def sampled_product(

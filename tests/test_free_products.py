@@ -19,7 +19,7 @@ from solvers.cli.main import main
 from solvers.measure import SiteMeasure
 from solvers.simulate import Network, singular_values
 from solvers.singular_free import free_product_of
-from solvers.singular_products import product_of
+from solvers.singular_products import free_moments, product_of, sampled_product
 from solvers.solve import solve
 from solvers.spectrum.singular_free import FreeProductLaw
 
@@ -119,7 +119,13 @@ def test_the_spread_of_free_factors_adds_up(name: str) -> None:
     """S-transform to the power T: m2/m1^2 - 1 grows by that of one step, as the recursion says without freeness."""
     cell, haar = FREE[name]
     solved = solve(orthogonal(cell, haar), ansatz="untied")
-    one, many = (product_of(solved, solved.solutions[-1], steps) for steps in (1, 5))
+    solution = solved.solutions[-1]
+    one, many, free = (*(product_of(solved, solution, steps) for steps in (1, 5)), free_moments(solved, solution, 5))
+    assert many.closure == ("free" if name == "slope after the product" else "exact")  # b holds the state there
+    for key in ("m1", "m2", "spread", "slope"):
+        assert getattr(many, key).value == pytest.approx(getattr(free, key).value, rel=1e-5)
+    sampled = sampled_product(solved, solution, 5)
+    assert abs(sampled.m1.value - free.m1.value) < 2 * sampled.m1.error
     error = 5 * one.spread.error + many.spread.error
     assert abs(many.spread.value - 5 * one.spread.value) < 2 * error + 1e-9
 

@@ -9,6 +9,8 @@ from solvers.tables.numbers import compact, short
 
 Record = Mapping[str, Any]
 
+HOW = {"exact": "closed recursion", "free": "free factors", "sampled": "sampled chain"}
+
 
 def singular_rows(record: Record) -> Iterator[tuple[str, str]]:
     """m1, m2, quantiles, support, exact zeros and condition numbers of a record that has them."""
@@ -25,7 +27,7 @@ def singular_rows(record: Record) -> Iterator[tuple[str, str]]:
 
 def _product_rows(product: Record, errors: Record) -> Iterator[tuple[str, str]]:
     """m1, m2 and the spread of the product of several steps."""
-    steps, how = product["steps"], "closed recursion" if product["closure"] == "exact" else "sampled chain"
+    steps, how = product["steps"], HOW[product["closure"]]
     for name in ("m1", "m2"):
         yield f"{name} of {steps} steps", f"{compact(product[name], errors[name])}  ({how})"
     yield f"m2/m1^2 - 1 of {steps} steps", compact(product["spread"], errors["spread"])
