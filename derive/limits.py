@@ -18,4 +18,6 @@ RULES: tuple[Callable[[Theory], Iterable[Step]], ...] = (zero_state, saturated_g
 @once_per_theory
 def limits_of(theory: Theory) -> tuple[Step, ...]:
     """Every limit that applies to a theory, in the order of `RULES`."""
+    if theory.ansatz == "stationary":  # the rules know moments at one time only
+        return ()
     return tuple(step for rule in RULES for step in rule(theory))

@@ -7,13 +7,14 @@ from dataclasses import replace
 from derive.cell.spec import Cell
 from derive.errors import AnsatzError
 from derive.meanfield.static import static_theory
+from derive.meanfield.stationary import stationary_theory
 from derive.meanfield.untied import untied_theory
 from derive.site import SiteForm, site_form
 from derive.stability.spectrum import spectral_theory
 from derive.theory import Theory
 from derive.write.notebook import show_in_notebooks
 
-ANSAETZE = ("static", "untied")
+ANSAETZE = ("static", "untied", "stationary")
 
 
 def derive_theory(cell: Cell, ansatz: str = "static") -> Theory:
@@ -29,6 +30,8 @@ def derive_theory(cell: Cell, ansatz: str = "static") -> Theory:
         return _static(site)
     if ansatz == "untied":
         return untied_theory(site)
+    if ansatz == "stationary":
+        return stationary_theory(site)
     raise AnsatzError(f"unknown ansatz `{ansatz}`; known are {', '.join(ANSAETZE)}")
 
 

@@ -54,6 +54,8 @@ def solve(
     """
     theory = cell if isinstance(cell, Theory) else derive_theory(cell, ansatz)
     settings = resolve(theory.site.cell, parameters)
+    if theory.ansatz == "stationary":
+        raise AnsatzError("covariances at every lag are solved for by `gatefield dynamics` (solvers.dynamics)")
     if theory.closure == "sampled":
         return _sampled(theory, settings, tol, seed)
     return _deterministic(theory, settings, tol)

@@ -70,6 +70,8 @@ def singular_theory(theory: Theory) -> SingularTheory:
         function (the derivative of a jump), whose square has no mean.
     SizeError : an average expands beyond the stated limit.
     """
+    if theory.ansatz == "stationary":
+        raise AnsatzError("singular values belong to the Jacobian of a fixed point or of untied steps")
     if theory.closure == "sampled":
         raise AnsatzError("the moments of the states do not close: m1 and m2 are averages over the sampled chain")
     site = theory.site

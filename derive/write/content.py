@@ -16,6 +16,7 @@ from derive.write.propagation_section import propagation_blocks
 from derive.write.references import Register
 from derive.write.singular_section import singular_blocks
 from derive.write.spectrum_section import spectrum_blocks
+from derive.write.stationary_section import stationary_blocks
 
 
 def blocks(show: Presenter) -> Iterator[Block]:
@@ -28,6 +29,7 @@ def _unnumbered(show: Presenter) -> Iterator[Block]:
     yield from ansatz_blocks(show)
     yield from mean_field_blocks(show)
     yield from propagation_blocks(show)
+    yield from stationary_blocks(show)
     yield from spectrum_blocks(show)
     yield from singular_blocks(show)
     yield from product_blocks(show)

@@ -45,7 +45,7 @@ def _fields(show: Presenter) -> Iterator[Block]:
 def _sampled(show: Presenter) -> Iterator[Block]:
     """What is missing, and the recursion of one site that is sampled instead."""
     theory = show.theory
-    if theory.closure != "sampled":
+    if theory.closure != "sampled" or theory.ansatz != "untied":
         return
     more: list[Block] = []
     missing = [Row(None, box) for box in (_missing(show, text) for text in theory.missing) if box is not None]

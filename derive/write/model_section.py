@@ -11,20 +11,29 @@ from derive.write.presenter import Block, Display, Heading, Paragraph, Presenter
 
 _TIME = {
     "static": "fields, biases and inputs are constant in time and the states sit at a fixed point",
+    "stationary": "weights and biases stay the same at all times; averages do not depend on time, only on lags",
     "untied": "weights, biases and inputs are drawn anew at every step; two replicas share weights and biases",
 }
 _STATIONARY = {
     "static": "the fixed point is one of the mean field: its averages reproduce themselves",
+    "stationary": "the network has forgotten its beginning, and covariances reproduce themselves",
     "untied": "after many steps the averages no longer change",
 }
 _GRADIENT = {
     "static": "in the Jacobian, the weights may be taken as independent of the states",
+    "stationary": "perturbations of random direction meet weights as if these were independent of the states",
     "untied": "weights are fresh at every step, so that a perturbation is independent of those it meets",
 }
 _CLOSURE = {
     "exact": "exact; the equations below determine every average",
     "implicit": "implicit; a state is the root of an equation that is solved numerically at every site",
+    "stationary": "sampled; the site equation is run along sampled Gaussian paths, and numbers carry a standard error",
     "sampled": "sampled; the moments do not close, the chain of one site is sampled and numbers carry a standard error",
+}
+
+_TILDE = {
+    "untied": "A tilde marks replica b.",
+    "stationary": "A tilde marks what the same unit does a lag $tau$ later.",
 }
 
 
@@ -64,7 +73,7 @@ def ansatz_blocks(show: Presenter) -> Iterator[Block]:
                                "different matrices are independent, those of one matrix jointly Gaussian"),
         ("Stationarity", _STATIONARY[ansatz]),
         ("Gradient independence", _GRADIENT[ansatz]),
-        ("Closure", _CLOSURE[theory.closure]),
+        ("Closure", _CLOSURE[ansatz if (ansatz, theory.closure) == ("stationary", "sampled") else theory.closure]),
     ):  # fmt: skip
         yield Paragraph(show.sentence(f"{sentence}."), label)
     yield Paragraph(_conventions(show), "Conventions")
@@ -77,8 +86,8 @@ def _conventions(show: Presenter) -> str:
         "is $q_k$. A prime on a definition or a function is the derivative of the function at its argument; a prime on "
         "a state is its next value."
     ]
-    if show.theory.ansatz == "untied":
-        parts.append("A tilde marks replica b.")
+    if show.theory.ansatz in _TILDE:
+        parts.append(_TILDE[show.theory.ansatz])
     if show.tree.indexed:
         parts.append("In the equations of the model the index $t$ counts steps.")
     own = show.squares()
@@ -132,16 +141,17 @@ def _bias(show: Presenter, item: Bias) -> Row:
 
 
 def _input(show: Presenter, item: Input) -> Iterator[Block]:
-    static = show.theory.ansatz == "static"
-    time = "constant in time" if item.time == "constant" or static else "drawn at every step"
-    last = "" if static else ", and correlation of two replicas"
+    untied = show.theory.ansatz == "untied"
+    constant = show.theory.ansatz == "static" or item.time == "constant"
+    time = "constant in time" if constant else "drawn at every step"
+    last = ", and correlation of two replicas" if untied else ""
     yield Paragraph(show.words(f"Input, Gaussian for each unit, {time}; second moment, mean{last}:"))
     name, variance = show.notation.name(item.name), show.tree.box(item.variance)
     rows = [
         Row(show.style.average(show.style.power(name, show.style.integer(2))), variance),
         Row(show.style.average(name), show.tree.box(item.mean)),
     ]
-    if not static:
+    if untied:
         both = show.style.product([name, show.notation.name(item.name, 0, 1)])
         rows.append(Row(show.style.average(both), show.style.product([show.tree.box(item.correlation), variance])))
     yield Display(tuple(rows), numbered=False)

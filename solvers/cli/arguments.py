@@ -47,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
     show = _cell(command("show", "print a cell's equations and what it declares"))
     show.add_argument("--source", action="store_true", help="print the cell file itself, to copy and change")
     _budget(show)
-    derive = _ansatz(_changed(command("derive", "derive the theory, with numbered steps")))
+    derive = _ansatz(_changed(command("derive", "derive the theory, with numbered steps")), "stationary")
     derive.add_argument("--tex", metavar="FILE", help="also write a complete LaTeX document")
     derive.add_argument("--md", metavar="FILE", help="also write Markdown, with formulas between dollar signs")
     derive.add_argument("--html", metavar="FILE", help="also write one HTML page that opens without a network")
@@ -137,8 +137,8 @@ def _changed(own: argparse.ArgumentParser) -> argparse.ArgumentParser:
     return _cell(own)
 
 
-def _ansatz(own: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    own.add_argument("--ansatz", default="static", choices=("static", "untied"), help="static unless given")
+def _ansatz(own: argparse.ArgumentParser, *more: str) -> argparse.ArgumentParser:
+    own.add_argument("--ansatz", default="static", choices=("static", "untied", *more), help="static unless given")
     return own
 
 
