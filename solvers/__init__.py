@@ -6,6 +6,9 @@
     simulate(cell, {"sigma": 1.5}, N=1000)            # the networks alone
     critical(cell, "sigma")                           # where chi1 = 1, or curves of two parameters, with isometry
     dynamics(cell, {"sigma": 1.5})                    # autocorrelations, time scales, maximal Lyapunov exponent
+    lyapunov(cell, {"sigma": 1.5}, N=1000)            # exponents of finite networks, beside the theory's largest
+    gradient(cell, {"sigma": 1.5})                    # gradients against the lag from the readout
+    fixed_points(cell, ("g", 0, 4, 41))               # all static solutions over a range: branches, folds, stability
     phase(cell, ("g", 0, 4, 41), ("a", 0, 20, 41))    # regimes over two parameters, and the curves between them
     export(cell, "residuals.py")                      # the equations as one standalone NumPy file
     report(cell, "folder")                            # derivation, numbers and figures in one folder
@@ -24,6 +27,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from solvers.compare import check as check
     from solvers.compare import simulate as simulate
+    from solvers.compare.gradient import gradient as gradient
+    from solvers.compare.lyapunov import lyapunov as lyapunov
     from solvers.critical import critical as critical
     from solvers.dynamics import dynamics as dynamics
     from solvers.export import export as export
@@ -31,14 +36,31 @@ if TYPE_CHECKING:
     from solvers.report import report as report
     from solvers.solve import solve as solve
     from solvers.spectra import spectra as spectra
+    from solvers.static_branches import fixed_points as fixed_points
 
-__all__ = ["check", "critical", "dynamics", "export", "phase", "report", "simulate", "solve", "spectra"]
+__all__ = [
+    "check",
+    "critical",
+    "dynamics",
+    "export",
+    "fixed_points",
+    "gradient",
+    "lyapunov",
+    "phase",
+    "report",
+    "simulate",
+    "solve",
+    "spectra",
+]
 
 _VERBS = {
     "check": "solvers.compare",
     "critical": "solvers.critical",
     "dynamics": "solvers.dynamics",
     "export": "solvers.export",
+    "fixed_points": "solvers.static_branches",
+    "gradient": "solvers.compare.gradient",
+    "lyapunov": "solvers.compare.lyapunov",
     "phase": "solvers.phase",
     "report": "solvers.report",
     "simulate": "solvers.compare",
