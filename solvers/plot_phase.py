@@ -50,16 +50,17 @@ def phase_figure(path: Path, found: PhaseDiagram) -> None:
 
 
 def _areas(panel: Axes, found: PhaseDiagram) -> list[Patch]:
-    regime = found.regime
-    panel.pcolormesh(found.x.values, found.y.values, regime, cmap=ListedColormap(AREAS), vmin=-0.5,
+    regime = found.fine_regime
+    x, y = (np.linspace(axis.low, axis.high, size) for axis, size in zip((found.x, found.y), regime.shape[::-1],
+                                                                         strict=True))  # fmt: skip
+    panel.pcolormesh(x, y, np.ma.masked_invalid(regime), cmap=ListedColormap(AREAS), vmin=-0.5,
                      vmax=len(NAMES) - 0.5, shading="nearest", rasterized=True)  # fmt: skip
     for k, hatch in HATCHED.items():
         if (regime == k).any():
-            panel.contourf(found.x.values, found.y.values, (regime == k).astype(float), levels=[0.5, 1.5],
-                           colors="none", hatches=[hatch])  # fmt: skip
+            panel.contourf(x, y, (regime == k).astype(float), levels=[0.5, 1.5], colors="none", hatches=[hatch])
     return [
         Patch(facecolor=AREAS[k], edgecolor="#444444", hatch=HATCHED.get(int(k), ""), label=NAMES[k])
-        for k in np.unique(regime)
+        for k in np.unique(found.regime)
     ]
 
 

@@ -9,11 +9,15 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from derive.cell import load, parse_cell
+from derive.cell import load, parse_cell, resolve
 from solvers.cli import main
+from solvers.dynamics import StationaryState
 from solvers.phase import PhaseDiagram, phase
 from solvers.phase.lattice import Axis, Lattice
-from solvers.phase.regimes import NAMES
+from solvers.phase.onset import find_onset, reaching
+from solvers.phase.regimes import NAMES, decide
+from solvers.phase.statics import Statics, StaticState
+from solvers.simulate import measure_lyapunov
 
 LEAKY = """
 name = "leaky"
@@ -180,3 +184,118 @@ def test_a_budget_stops_with_what_is_there(tmp_path: Path, capsys: pytest.Captur
     assert "stopped" in found["verdict"]
     assert {name for row in found["regimes"] for name in row} == {"undecided"}
     assert data.exists()
+
+
+def static(state: str, stability: str, complexity: float = 0.0) -> StaticState:
+    return StaticState(state, {"x": float(state == "active")}, stability, -1.0, 0.0, (complexity, 1e-6))
+
+
+def fluctuating(exponent: float | None, error: float) -> StationaryState:
+    return StationaryState({}, {}, np.zeros(1), {}, {}, 0.1, 1.0, exponent, "", {"lyapunov_max": error}, "converged")
+
+
+@pytest.mark.parametrize(
+    ("states", "moving", "notes", "regime"),
+    [
+        ([static("zero", "stable")], [], [], "stable zero"),
+        ([static("zero", "unstable"), static("active", "stable")], [], [], "stable non-zero"),
+        ([static("zero", "stable"), static("active", "stable")], [], [], "several stable fixed points"),
+        ([static("zero", "stable"), static("active", "unstable", 0.02)], [], [],
+         "many unstable fixed points without chaos"),
+        ([static("zero", "stable"), static("active", "unstable")], [], [], "stable zero"),
+        ([static("zero", "unstable"), static("active", "unstable")], [fluctuating(0.1, 0.01)], [], "chaos"),
+        ([static("zero", "stable"), static("active", "unstable")], [fluctuating(0.1, 0.01)], [], "coexistence"),
+        ([static("zero", "unstable")], [fluctuating(0.005, 0.01)], [], "marginal"),
+        ([static("zero", "unstable")], [fluctuating(-0.1, 0.01)], [], "undecided"),
+        ([static("zero", "unstable")], [fluctuating(None, 0.0)], [], "undecided"),
+        ([static("zero", "unstable"), static("active", "marginal")], [], [], "marginal"),
+        ([static("zero", "unstable")], [], ["the covariance grows without bound: the network diverges"], "diverges"),
+        ([static("zero", "unstable")], [], [], "undecided"),
+        ([static("zero", "unknown")], [], [], "undecided"),
+    ],
+)  # fmt: skip
+def test_what_decides_a_regime(
+    states: list[StaticState], moving: list[StationaryState], notes: list[str], regime: str
+) -> None:
+    number, verdict = decide(Statics(tuple(states), (), True), moving, notes)
+    assert NAMES[number] == regime
+    assert verdict.startswith("undecided") == (regime == "undecided")
+
+
+def test_an_onset_is_found_as_a_curve_on_lines_across_a_region() -> None:
+    lattice = Lattice(Axis("a", 0.0, 2.0, 21), Axis("b", 0.0, 1.0, 11))
+    region = np.ones(lattice.shape, bool)
+    looked: list[tuple[float, float]] = []
+
+    def side(x: float, y: float) -> bool:
+        looked.append((x, y))
+        return x > 0.6 + 0.5 * y
+
+    found = find_onset(lattice, region, None, side, "chaos onset").curve
+    assert found is not None
+    assert len(found.x) == 4
+    assert np.all(np.abs(found.x - 0.6 - 0.5 * found.y) <= found.error[0] + 0.5 * found.error[1])
+    assert found.error[0] < 0.03
+    assert len(looked) < 60
+    lattice.cut(*reaching(lattice, region, found))
+    labels = lattice.labels()
+    assert len(np.unique(labels)) == 2
+    x = np.linspace(0.0, 2.0, lattice.shape[1])[None, :]
+    y = np.linspace(0.0, 1.0, lattice.shape[0])[:, None]
+    off = (labels == labels[0, -1]) != (x > 0.6 + 0.5 * y)
+    assert off.mean() < 0.02
+
+
+def test_nothing_is_found_where_all_points_are_alike() -> None:
+    lattice = Lattice(Axis("a", 0.0, 2.0, 21), Axis("b", 0.0, 1.0, 11))
+    found = find_onset(lattice, np.ones(lattice.shape, bool), None, lambda x, y: True, "chaos onset")
+    assert (found.curve, found.spent) == (None, "")
+
+
+STEEP = """
+name = "steep"
+equations = '''
+dx/dt = -x + J @ phi(a*x)
+'''
+[functions]
+phi = "tanh(x)**3"
+[weights]
+J = "g"
+[parameters]
+g = 1.0
+a = 1.0
+"""
+"""The zero state is always stable; everything else depends on the product a g alone."""
+
+
+@pytest.mark.slow
+def test_chaos_beside_a_stable_zero_begins_beyond_the_fold() -> None:
+    found = phase(parse_cell(STEEP), ("g", 1.5, 5.0, 36), ("a", 0.5, 1.0, 6))
+    assert found.verdict == "converged"
+    (fold,) = [curve for curve in found.curves if curve.kind == "fold of non-zero solutions"]
+    products = fold.x * fold.y
+    assert np.ptp(products) < 1e-3  # a hyperbola
+    (onset,) = [curve for curve in found.curves if curve.kind == "chaos onset"]
+    error = onset.error[0] * onset.y + onset.error[1] * onset.x
+    assert not onset.computed
+    assert np.all(onset.x * onset.y > products.mean())
+    centre = np.mean(onset.x * onset.y)
+    assert np.all(np.abs(onset.x * onset.y - centre) <= 2 * error)
+    assert found.regime_at(5.0, 1.0) == "coexistence"
+    assert found.regime_at(1.5, 0.5) == "stable zero"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("g", "chaotic"), [(1.8, False), (4.0, True)])
+def test_networks_agree_about_chaos_beside_a_stable_zero(g: float, chaotic: bool) -> None:
+    """From large activity 400 units stay chaotic or come to rest; from small activity they always rest."""
+    cell = parse_cell(STEEP)
+    settings = resolve(cell, {"g": g})
+    large = measure_lyapunov(cell, settings, N=400, seeds=4, scale=3.0, transient=50.0, window=200.0, longest=800.0)
+    small = measure_lyapunov(cell, settings, N=400, seeds=4, scale=0.05, transient=50.0, window=200.0, longest=800.0)
+    row = large["lyapunov[1]"]
+    if chaotic:
+        assert np.all(row.measured > 4 * np.array([sample.errors[0] for sample in large.samples]))
+    else:
+        assert np.all(row.measured < 0)
+    np.testing.assert_allclose(small["lyapunov[1]"].measured, -1.0, atol=1e-2)

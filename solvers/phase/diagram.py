@@ -34,14 +34,16 @@ REGIONS = (
 
 @dataclass(frozen=True)
 class PhaseDiagram:
-    """table : number of the region at each point of the grid, (y, x); regions : by that number; curves, points : the
-    boundaries; probes : all points that were looked at, parameters : the values of all others."""
+    """table : number of the region at each point of the grid, (y, x); fine : the same on a lattice between them, for
+    figures; regions : by that number; curves, points : the boundaries; probes : all points that were looked at;
+    parameters : the values of all others."""
 
     cell: Cell
     parameters: Mapping[str, float]
     x: Axis
     y: Axis
     table: Labels
+    fine: Labels
     regions: Sequence[Region]
     curves: Sequence[Boundary]
     points: Sequence[Special]
@@ -53,15 +55,18 @@ class PhaseDiagram:
     @property
     def regime(self) -> Labels:
         """The regime at each point of the grid as a number of `NAMES`, (y, x)."""
-        return self._spread({region.number: region.regime for region in self.regions}, UNDECIDED)
+        return _spread(self.table, {region.number: region.regime for region in self.regions}, UNDECIDED)
+
+    @property
+    def fine_regime(self) -> Array:
+        """The regime on the lattice, nan in regions too narrow for the grid, (rows, columns)."""
+        found = _spread(self.fine, {region.number: region.regime for region in self.regions}, -1)
+        return np.where(found < 0, np.nan, found)
 
     def regime_at(self, x: float, y: float) -> str:
         """The regime at the point of the grid that is nearest."""
         row, column = (int(np.argmin(np.abs(axis.values - value))) for axis, value in ((self.y, y), (self.x, x)))
         return NAMES[self.regime[row, column]]
-
-    def _spread(self, by_region: Mapping[int, int], other: int) -> Labels:
-        return np.vectorize(lambda number: by_region.get(int(number), other), otypes=[np.int64])(self.table)
 
     @property
     def verdict(self) -> str:
@@ -111,10 +116,10 @@ class PhaseDiagram:
         exponents, errors = self._exponents()
         data = {
             "regime": (dims, self.regime.astype(np.int8), {"long_name": "regime", **flags}),
-            "region": (dims, self._spread(order, -1).astype(np.int32), {"long_name": "connected region"}),
-            "static_solutions": (dims, self._spread(static, -1).astype(np.int16),
+            "region": (dims, _spread(self.table, order, -1).astype(np.int32), {"long_name": "connected region"}),
+            "static_solutions": (dims, _spread(self.table, static, -1).astype(np.int16),
                                  {"long_name": "number of static solutions", "comment": "-1: not known"}),
-            "stable_solutions": (dims, self._spread(stable, -1).astype(np.int16),
+            "stable_solutions": (dims, _spread(self.table, stable, -1).astype(np.int16),
                                  {"long_name": "number of stable static solutions", "comment": "-1: not known"}),
             "lambda_max": (dims, exponents, {"long_name": "largest Lyapunov exponent of states that fluctuate",
                                              "units": self._rate, "comment": "nan where it was not computed"}),
@@ -173,6 +178,10 @@ class PhaseDiagram:
             "verdict": self.verdict,
             "notes": "\n".join((*self.notes, CURVES, REGIONS)),
         }  # fmt: skip
+
+
+def _spread(table: Labels, by_region: Mapping[int, int], other: int) -> Labels:
+    return np.vectorize(lambda number: by_region.get(int(number), other), otypes=[np.int64])(table)
 
 
 def write_dataset(found: PhaseDiagram, path: Path) -> None:

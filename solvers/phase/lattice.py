@@ -94,9 +94,13 @@ class Lattice:
         """What a table of the lattice says at the points of the grid, (y, x)."""
         return table[:: self.steps[1], :: self.steps[0]]
 
+    def depth(self, region: npt.NDArray[np.bool_]) -> Array:
+        """Distance of each point from where the region or the box ends, in edges; 0 outside, (rows, columns)."""
+        return np.asarray(distance_transform_edt(np.pad(region, 1))[1:-1, 1:-1])
+
     def places_of(self, region: npt.NDArray[np.bool_], count: int) -> list[Place]:
         """Up to ``count`` points of the grid deep inside a region and apart from each other."""
-        depth = distance_transform_edt(np.pad(region, 1))[1:-1, 1:-1]
+        depth = self.depth(region)
         grid = np.zeros(self.shape, bool)
         grid[:: self.steps[1], :: self.steps[0]] = True
         score = np.where(grid & region, depth, 0.0)

@@ -1,4 +1,4 @@
-"""A boundary that no equation gives, such as the onset of chaos: found by bisection between probes that differ."""
+"""A boundary that no equation gives, such as the onset of chaos: found by bisection on a handful of lines."""
 
 from __future__ import annotations
 
@@ -8,87 +8,88 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from solvers.budget import BudgetSpent
 from solvers.phase.boundaries import Boundary
 from solvers.phase.lattice import Array, Lattice, Place
-from solvers.phase.regimes import CHAOTIC, NAMES, UNDECIDED, Probe
 
 Mask = npt.NDArray[np.bool_]
-Looks = Callable[[float, float], Probe]
+Side = Callable[[float, float], bool | None]
+"""On which side of the boundary a point is; None where that cannot be said."""
 
-LINES = 5
-INSET = 0.02
-NARROW = 1
+LINES = 4
+INSET = 0.005
+FINEST_PART = 80
+"""An interval is halved until it is this part of its line, or one edge of the lattice."""
+
 CHAOS_ONSET = "chaos onset"
 
 
 @dataclass(frozen=True)
+class Onset:
+    """curve : None where nothing was found; spent : why the search stopped early, or ""."""
+
+    curve: Boundary | None
+    spent: str = ""
+
+
+@dataclass(frozen=True)
 class _Found:
-    """A point between two probes that differ; error : half their distance, in x and y."""
+    """A point between two of different side; error : half their distance, in x and y."""
 
     x: float
     y: float
     error: tuple[float, float]
 
 
-def find_onset(
-    lattice: Lattice, region: Mask, places: Sequence[Place], probes: Sequence[Probe], look: Looks
-) -> Boundary | None:
-    """The curve between two probes of one region whose regimes differ, on a handful of lines across the region.
+def find_onset(lattice: Lattice, region: Mask, ends: tuple[Place, Place] | None, side: Side, kind: str) -> Onset:
+    """The curve inside a region where ``side`` changes.
 
-    None where a regime is undecided, or nothing was found.  Raises BudgetSpent.
+    ends : two places known to be on different sides, or None: then only lines across the region are looked at, first
+    those along its shorter extent.
     """
-    pair = _differing(places, probes)
-    if pair is None:
-        return None
-    (start, first), (end, second) = pair
-    same = _alike(first, second)
-    found = []
-    crossing = _bisect(lattice, lattice.path(region, start, end), same, look)
-    if crossing is not None:
-        found.append(crossing)
-    across = int(abs(end[0] - start[0]) > abs(end[1] - start[1]))  # 0: lines of constant y, 1: of constant x
-    for line in _lines(region if not across else region.T):
-        places_on = [place[::-1] if across else place for place in line]
-        crossing = _on_line(lattice, places_on, same, look)
-        if crossing is not None:
-            found.append(crossing)
+    found: list[_Found] = []
+    extent = [int(np.ptp(np.flatnonzero(region.any(axis=axis)))) for axis in (0, 1)]  # in columns, in rows
+    across = extent[0] > extent[1]
+    if ends is not None:
+        across = abs(ends[0][0] - ends[1][0]) > abs(ends[0][1] - ends[1][1])
+    spent = ""
+    try:
+        if ends is not None:
+            found += _bisect(lattice, lattice.path(region, *ends), side)
+        _search(lattice, region, across, side, found)
+        if not found:
+            across = not across
+            _search(lattice, region, across, side, found)
+    except BudgetSpent as reason:
+        spent = str(reason)
     if not found:
-        return None
+        return Onset(None, spent)
     found.sort(key=lambda point: point.x if across else point.y)
-    kind = CHAOS_ONSET if (first.regime in CHAOTIC) != (second.regime in CHAOTIC) else (
-        f"change from {NAMES[first.regime]} to {NAMES[second.regime]}")  # fmt: skip
     error = (max(point.error[0] for point in found), max(point.error[1] for point in found))
-    return Boundary(kind, np.array([p.x for p in found]), np.array([p.y for p in found]), error, computed=False)
+    x, y = np.array([point.x for point in found]), np.array([point.y for point in found])
+    return Onset(Boundary(kind, x, y, error, computed=False), spent)
 
 
-def _differing(
-    places: Sequence[Place], probes: Sequence[Probe]
-) -> tuple[tuple[Place, Probe], tuple[Place, Probe]] | None:
-    known = [(place, probe) for place, probe in zip(places, probes, strict=True) if probe.regime != UNDECIDED]
-    for item in known[1:]:
-        if item[1].regime != known[0][1].regime:
-            return known[0], item
-    return None
-
-
-def _alike(first: Probe, second: Probe) -> Callable[[Probe], bool | None]:
-    """Whether a probe is on the side of the first; None where that cannot be said."""
-    by_chaos = (first.regime in CHAOTIC) != (second.regime in CHAOTIC)
-
-    def same(probe: Probe) -> bool | None:
-        if probe.regime == UNDECIDED:
-            return None
-        if by_chaos:
-            return (probe.regime in CHAOTIC) == (first.regime in CHAOTIC)
-        return probe.regime == first.regime
-
-    return same
+def _search(lattice: Lattice, region: Mask, across: bool, side: Side, found: list[_Found]) -> None:
+    """Lines of constant y, or ``across``: of constant x; what is found is kept if the time runs out."""
+    for line in _lines(region.T if across else region):
+        places = [place[::-1] if across else place for place in line]
+        inset = max(1, int(INSET * len(places)))
+        inner = places[inset : len(places) - inset]
+        if len(inner) < 3:
+            continue
+        looked = [inner[0], inner[len(inner) // 2], inner[-1]]
+        sides = [side(*lattice.parameters(place)) for place in looked]
+        for k in (0, 1):
+            if None not in sides[k : k + 2] and sides[k] != sides[k + 1]:
+                found += _bisect(lattice, inner[inner.index(looked[k]) : inner.index(looked[k + 1]) + 1], side)
 
 
 def _lines(region: Mask) -> list[list[Place]]:
     """On a handful of rows, evenly spread over those that the region has, its longest run of columns."""
     rows = np.flatnonzero(region.any(axis=1))
-    chosen = np.unique(np.round(np.quantile(rows, np.linspace(INSET, 1.0 - INSET, LINES))).astype(int))
+    margin = 0.5 / LINES
+    chosen = np.unique(np.round(np.quantile(rows, np.linspace(margin, 1.0 - margin, LINES))).astype(int))
     found = []
     for row in chosen:
         columns = np.flatnonzero(region[row])
@@ -100,40 +101,26 @@ def _lines(region: Mask) -> list[list[Place]]:
     return found
 
 
-def _on_line(lattice: Lattice, line: Sequence[Place], same: Callable[[Probe], bool | None], look: Looks) -> (
-    _Found | None
-):  # fmt: skip
-    """The crossing on a line whose ends, a little inside the region, are on different sides."""
-    inset = max(1, int(INSET * len(line)))
-    inner = list(line[inset : len(line) - inset])
-    if len(inner) < 3:
-        return None
-    ends = [same(look(*lattice.parameters(place))) for place in (inner[0], inner[-1])]
-    if None in ends or ends[0] == ends[1]:
-        return None
-    return _bisect(lattice, inner if ends[0] else inner[::-1], same, look)
-
-
-def _bisect(
-    lattice: Lattice, path: Sequence[Place], same: Callable[[Probe], bool | None], look: Looks
-) -> _Found | None:
-    """Between the first place of a path, which is on the side of the first probe, and the last, which is not."""
+def _bisect(lattice: Lattice, path: Sequence[Place], side: Side) -> list[_Found]:
+    """Where the side changes between the first place of a path and the last, once; nothing for a path of one place."""
     if len(path) < 2:
-        return None
+        return []
     low, high = 0, len(path) - 1
-    while high - low > NARROW:
+    first = side(*lattice.parameters(path[0]))
+    while high - low > max(1, len(path) // FINEST_PART):
+        middle, here = low, None
         for share in (0.5, 0.25, 0.75):
             middle = low + round(share * (high - low))
-            side = same(look(*lattice.parameters(path[middle]))) if low < middle < high else None
-            if side is not None:
+            here = side(*lattice.parameters(path[middle])) if low < middle < high else None
+            if here is not None:
                 break
-        if side is None:
+        if here is None:
             break
-        low, high = (middle, high) if side else (low, middle)
+        low, high = (middle, high) if here == first else (low, middle)
     a, b = (np.array(lattice.parameters(path[k])) for k in (low, high))
-    middle_point, half = 0.5 * (a + b), 0.5 * np.abs(a - b)
+    centre, half = 0.5 * (a + b), 0.5 * np.abs(a - b)
     size = float(np.hypot(*half / lattice.spacing)) * lattice.spacing
-    return _Found(float(middle_point[0]), float(middle_point[1]), (float(size[0]), float(size[1])))
+    return [_Found(float(centre[0]), float(centre[1]), (float(size[0]), float(size[1])))]
 
 
 def reaching(lattice: Lattice, region: Mask, curve: Boundary) -> tuple[Array, Array]:

@@ -11,6 +11,7 @@ from derive.errors import GatefieldError
 from solvers.budget import BudgetSpent
 from solvers.dynamics import dynamics
 from solvers.dynamics.result import StationaryState
+from solvers.phase.fluctuating import fluctuates
 from solvers.phase.statics import MARGINAL, STABLE, UNKNOWN, UNSTABLE, Statics, StaticSolver
 from solvers.result import CONVERGED
 from solvers.solution import plain
@@ -32,6 +33,9 @@ NAMES = (
 CHAOTIC = (CHAOS, COEXISTENCE)
 GROWS = ("grows without bound", "does not saturate")
 """How the solvers say that activity runs away."""
+
+TOL = 0.02
+"""Relative accuracy asked of states that fluctuate: regimes need the sign of an exponent, with its error."""
 
 NOT_ASKED = "the only static solution is stable: time-dependent states beside it were not looked for"
 
@@ -80,12 +84,28 @@ class Prober:
         self.cell, self.names, self.others, self.solver = cell, names, dict(others), solver
         self.moving, self.seed = moving, seed
         self.known: dict[tuple[float, float], Probe] = {}
+        self._fluctuates: dict[tuple[float, float], bool] = {}
 
     def __call__(self, x: float, y: float) -> Probe:
         """The regime at these values of the two parameters.  Raises BudgetSpent."""
         if (x, y) not in self.known:
             self.known[x, y] = self._probe(x, y)
         return self.known[x, y]
+
+    def chaotic(self, x: float, y: float) -> bool | None:
+        """Whether there is a state that fluctuates for ever at these values; None where it cannot be said."""
+        known = self.known.get((x, y))
+        if known is not None:
+            return None if known.regime == UNDECIDED else known.regime in CHAOTIC
+        if (x, y) not in self._fluctuates:
+            try:
+                own = fluctuates(self.cell, {**self.others, self.names[0]: x, self.names[1]: y}, self.seed)
+            except BudgetSpent:
+                raise
+            except GatefieldError:
+                return None
+            self._fluctuates[x, y] = own
+        return self._fluctuates[x, y]
 
     def _probe(self, x: float, y: float) -> Probe:
         statics = self.solver(x, y)
@@ -95,7 +115,7 @@ class Prober:
         if not self.moving:
             return _without_dynamics(x, y, statics, "time-dependent states were not asked for")
         try:
-            found = dynamics(self.cell, {**self.others, self.names[0]: x, self.names[1]: y}, seed=self.seed)
+            found = dynamics(self.cell, {**self.others, self.names[0]: x, self.names[1]: y}, tol=TOL, seed=self.seed)
         except BudgetSpent:
             raise
         except GatefieldError as reason:

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
 from solvers.budget import BudgetSpent
 from solvers.phase.boundaries import Boundary, joined
 from solvers.phase.lattice import Array, Axis, Labels, Lattice, Place
-from solvers.phase.onset import find_onset, reaching
-from solvers.phase.regimes import UNDECIDED, Probe
+from solvers.phase.onset import CHAOS_ONSET, Side, find_onset, reaching
+from solvers.phase.regimes import CHAOTIC, NAMES, UNDECIDED, Probe
+from solvers.phase.statics import STABLE
 
 REPRESENTATIVES = 2
 ROUNDS = 2
 
-Looks = Callable[[float, float], Probe]
+DEEP = 4.0
+"""A point represents a region if it is so many edges of the lattice away from where the region ends."""
+
+
+class Looker(Protocol):
+    """What knows the regime at a point."""
+
+    def __call__(self, x: float, y: float) -> Probe:
+        """Everything about this point.  Raises BudgetSpent."""
+
+    def chaotic(self, x: float, y: float) -> bool | None:
+        """Whether there is a state that fluctuates for ever; None where it cannot be said.  Raises BudgetSpent."""
 
 
 @dataclass
@@ -51,49 +64,87 @@ class Region:
 
 @dataclass
 class Cut:
-    """The box in regions: table (y, x) of their numbers on the grid; curves : those that were inferred on the way."""
+    """The box in regions: table (y, x) of their numbers on the grid, fine on the lattice; curves : those that were
+    inferred on the way."""
 
     table: Labels
+    fine: Labels
     regions: list[Region]
     curves: list[Boundary]
     notes: list[str]
     complete: bool = True
 
 
-def cut_regions(lattice: Lattice, curves: Sequence[Boundary], look: Looks) -> Cut:
-    """Cut, look at points of each region, look for the missing curve where they differ, and cut again."""
+def cut_regions(lattice: Lattice, curves: Sequence[Boundary], prober: Looker) -> Cut:
+    """Cut, look at points of each region, look for curves that no equation gives, and cut again."""
     for curve in curves:
         lattice.cut(*extended(lattice, curve))
-    inferred: list[Boundary] = []
-    notes: list[str] = []
-    complete = True
+    cut = Cut(lattice.on_grid(lattice.labels()), lattice.labels(), [], [], [])
+    seen: dict[Place, Probe] = {}
     for attempt in range(ROUNDS):
         labels = lattice.labels()
-        regions = _regions(lattice, labels)
+        cut.regions = _regions(lattice, labels)
         try:
-            for region in regions:
-                _look(lattice, labels, region, look)
-            divided = [region for region in regions if not region.agreed] if attempt + 1 < ROUNDS else []
-            new = _between_probes(lattice, labels, divided, look)
+            for region in cut.regions:
+                _look(lattice, labels, region, prober, seen)
         except BudgetSpent as spent:
-            notes.append(f"{spent}: {sum(bool(r.probes) for r in regions)} of {len(regions)} regions were looked at")
-            for region in regions:
+            known = sum(bool(region.probes) for region in cut.regions)
+            cut.notes.append(f"{spent}: {known} of {len(cut.regions)} regions were looked at")
+            for region in cut.regions:
                 region.stopped = str(spent)
-            complete, new = False, []
-        inferred += new
-        if not new:
+            cut.complete = False
+        if not cut.complete or attempt + 1 == ROUNDS or not _inferred(lattice, labels, cut, prober):
             break
-    small = len(np.unique(labels)) - len(regions)
+    small = len(np.unique(labels)) - len(cut.regions)
     if small:
-        notes.append(f"{small} regions are too narrow for this grid: no point of it lies in them")
-    table = lattice.on_grid(labels).copy()
-    if complete:
+        cut.notes.append(f"{small} regions are too narrow for this grid: no point of it lies in them")
+    cut.table, cut.fine = lattice.on_grid(labels).copy(), labels
+    if cut.complete:
         try:
-            _look_along_zeros(lattice, table, regions, look)
+            _look_along_zeros(lattice, cut.table, cut.regions, prober)
         except BudgetSpent as spent:
-            notes.append(f"{spent}: edges of the box were not looked at")
-            complete = False
-    return Cut(table, regions, inferred, notes, complete)
+            cut.notes.append(f"{spent}: edges of the box were not looked at")
+            cut.complete = False
+    return cut
+
+
+def _inferred(lattice: Lattice, labels: Labels, cut: Cut, prober: Looker) -> bool:
+    """Add curves between probes that differ and onsets of chaos inside regions; whether there are any."""
+    before = len(cut.curves)
+    for region in cut.regions:
+        ends, side, kind = _question(region, prober)
+        if side is None:
+            continue
+        mask = labels == region.number
+        found = find_onset(lattice, mask, ends, side, kind)
+        if found.curve is not None:
+            lattice.cut(*reaching(lattice, mask, found.curve))
+            cut.curves.append(found.curve)
+        if found.spent:
+            cut.notes.append(f"{found.spent}: {kind} was not looked for on all lines")
+            cut.complete = False
+            break
+    return len(cut.curves) > before
+
+
+def _question(region: Region, prober: Looker) -> tuple[tuple[Place, Place] | None, Side | None, str]:
+    """What is to be found inside a region: between which places, what tells the sides apart (None: nothing is to be
+    found), and what the curve is called."""
+    known = [(place, p) for place, p in zip(region.places, region.probes, strict=True) if p.regime != UNDECIDED]
+    if not known:
+        return None, None, ""
+    start, first = known[0]
+    other = next(((place, p) for place, p in known if p.regime != first.regime), None)
+    if other is not None and (first.regime in CHAOTIC) == (other[1].regime in CHAOTIC):
+        def same(x: float, y: float) -> bool | None:
+            regime = prober(x, y).regime
+            return None if regime == UNDECIDED else regime == first.regime
+
+        return (start, other[0]), same, f"change from {NAMES[first.regime]} to {NAMES[other[1].regime]}"
+    beside = first.statics is not None and first.statics.count(STABLE) and len(first.statics.states) > 1
+    if other is None and not beside:
+        return None, None, ""
+    return (None if other is None else (start, other[0])), prober.chaotic, CHAOS_ONSET
 
 
 def _regions(lattice: Lattice, labels: Labels) -> list[Region]:
@@ -102,7 +153,7 @@ def _regions(lattice: Lattice, labels: Labels) -> list[Region]:
     return [Region(int(numbers[k])) for k in np.argsort(first)]
 
 
-def _look_along_zeros(lattice: Lattice, table: Labels, regions: list[Region], look: Looks) -> None:
+def _look_along_zeros(lattice: Lattice, table: Labels, regions: list[Region], look: Looker) -> None:
     """Edges of the box at which a parameter is zero: states may vanish there and only there, and an edge on which the
     regime is another one becomes a region of its own."""
     for axis, lines in zip(lattice.axes, (table.T, table), strict=True):
@@ -119,24 +170,21 @@ def _look_along_zeros(lattice: Lattice, table: Labels, regions: list[Region], lo
                     line[places] = regions[-1].number
 
 
-def _between_probes(
-    lattice: Lattice, labels: Labels, divided: Sequence[Region], look: Looks
-) -> list[Boundary]:  # fmt: skip
-    """The missing curves of regions whose probes differ, with which the lattice is cut."""
-    found = []
-    for region in divided:
-        mask = labels == region.number
-        curve = find_onset(lattice, mask, region.places, region.probes, look)
-        if curve is not None:
-            lattice.cut(*reaching(lattice, mask, curve))
-            found.append(curve)
-    return found
-
-
-def _look(lattice: Lattice, labels: Labels, region: Region, look: Looks) -> None:
-    for place in lattice.places_of(labels == region.number, REPRESENTATIVES):
-        region.probes.append(look(*lattice.parameters(place)))
+def _look(
+    lattice: Lattice, labels: Labels, region: Region, prober: Looker, seen: dict[Place, Probe]
+) -> None:  # fmt: skip
+    """Look at points deep inside, unless enough of those already looked at lie well inside."""
+    mask = labels == region.number
+    depth = lattice.depth(mask)
+    region.places = [place for place in seen if depth[place] >= DEEP]
+    region.probes = [seen[place] for place in region.places]
+    for place in lattice.places_of(mask, REPRESENTATIVES) if len(region.probes) < REPRESENTATIVES else ():
+        if place in region.places:
+            continue
+        probe = prober(*lattice.parameters(place))
+        seen[place] = probe
         region.places.append(place)
+        region.probes.append(probe)
 
 
 def extended(lattice: Lattice, curve: Boundary) -> tuple[Array, Array]:

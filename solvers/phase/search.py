@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from derive.cell.parameters import resolve
+from derive.cell.parameters import Settings, resolve
 from derive.cell.spec import Cell
-from derive.errors import ParameterError
+from derive.errors import AnsatzError, ParameterError
 from derive.pipeline import derive_theory
 from solvers.critical.problem import Space
 from solvers.critical.ranges import check_corners, free_names, search_range
@@ -41,7 +41,7 @@ def phase(
     ------
     ParameterError : a parameter is unknown, on both axes, or also given; a range is empty, not allowed, or has fewer
     than two values.
-    AnsatzError : the static mean field does not apply to this cell.
+    AnsatzError : the static mean field does not apply to this cell, or its inputs change with time.
     """
     given = dict(parameters or {})
     first, second = free_names(cell, (x[0], y[0]), given)
@@ -52,6 +52,7 @@ def phase(
     theory = derive_theory(cell, "static")
     refuse_haar(theory)
     settings = resolve(cell, middle)
+    _refuse_moving_inputs(settings)
     space = Space.of(theory, settings, (first, second))
     boundaries = trace_boundaries(space, (ends[first], ends[second]), _held(cell, (first, second), ends))
     prober = Prober(cell, (first, second), given, StaticSolver(space), moving=moving, seed=seed)
@@ -59,9 +60,19 @@ def phase(
     others = {name: value for name, value in settings.parameters.items() if name not in (first, second)}
     notes = tuple(dict.fromkeys((*theory.notes, *boundaries.notes, *cut.notes)))
     return PhaseDiagram(
-        cell, others, right, up, cut.table, cut.regions, (*boundaries.curves, *cut.curves), boundaries.points,
+        cell, others, right, up, cut.table, cut.fine, cut.regions, (*boundaries.curves, *cut.curves), boundaries.points,
         tuple(prober.known.values()), notes, seed, boundaries.complete and cut.complete,
     )  # fmt: skip
+
+
+def _refuse_moving_inputs(settings: Settings) -> None:
+    names = [name for name, given in settings.inputs.items()
+             if given.time == "iid" and given.variance > given.mean**2]  # fmt: skip
+    if names:
+        raise AnsatzError(
+            f"with inputs that are redrawn at each step ({', '.join(names)}) nothing is at rest, and regimes are told "
+            'apart by fixed points. Make them constant (time = "constant"), or see gatefield dynamics.'
+        )
 
 
 def _count(name: str, count: int) -> int:

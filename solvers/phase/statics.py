@@ -16,6 +16,7 @@ from solvers.critical.criterion import Edge
 from solvers.critical.problem import Space
 from solvers.fixed_point import SCAN_RTOL, solve_all
 from solvers.result import CONVERGED, FixedPoint
+from solvers.site_roots import several_roots
 from solvers.solve import moments_at, off_the_kink
 from solvers.spectrum import SpectrumResult, spectrum_of
 
@@ -69,11 +70,12 @@ class StaticSolver:
         space = self.space
         equations = space.equations.at(space.parameters(np.array([x, y])))
         found = solve_all(equations, TOL)
-        states = []
+        states, notes = [], list(found.notes)
         for point in found.solutions:
             near = off_the_kink(space.theory, equations, point)
             states.append(self._state(point, near, near is point))
-        return Statics(tuple(states), found.notes, found.complete)
+            notes += several_roots(space.theory, point.values) if space.theory.implicit else ()
+        return Statics(tuple(states), tuple(dict.fromkeys(notes)), found.complete)
 
     def _state(self, point: FixedPoint, near: FixedPoint, isolated: bool) -> StaticState:
         space = self.space

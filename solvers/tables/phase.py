@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from solvers.tables.numbers import compact
 from solvers.tables.theory import WIDTH, notes_lines, parameter_lines
 
@@ -22,11 +24,9 @@ def phase_text(found: Mapping[str, Any]) -> str:
     lines += [f"{100 * count / total:5.1f} %  {name}" for name, count in counts.most_common()]
     lines += [""] if found["curves"] else ["", "no boundary in this box"]
     for curve in found["curves"]:
-        ends = (f"({curve['x'][k]:.6g}, {curve['y'][k]:.6g})" for k in (0, -1))
-        how = "computed" if curve["computed"] else "inferred"
-        off = ", ".join("unknown" if error is None else f"{error:.1e}" for error in curve["error"])
-        lines += textwrap.wrap(f"{curve['kind']}: {' to '.join(ends)}; {how}, error ({off})", WIDTH,
-                               subsequent_indent="  ")  # fmt: skip
+        ends = (f"({_rounded(curve['x'][k], x)}, {_rounded(curve['y'][k], y)})" for k in (0, -1))
+        text = f"{curve['kind']}: {' to '.join(ends)}, {_how(curve, x, y)}"
+        lines += textwrap.wrap(text, WIDTH, subsequent_indent="  ")
     for point in found["points"]:
         place = ", ".join(f"{axis['name']} = {compact(point[key], error)}"
                           for axis, key, error in zip((x, y), "xy", point["error"], strict=True))  # fmt: skip
@@ -35,6 +35,27 @@ def phase_text(found: Mapping[str, Any]) -> str:
     for probe in found["representatives"]:
         lines += textwrap.wrap(_probe(probe, x["name"], y["name"]), WIDTH, subsequent_indent="  ")
     return "\n".join([*lines, "", *textwrap.wrap(f"verdict: {found['verdict']}", WIDTH, subsequent_indent="  ")]) + "\n"
+
+
+def _width(axis: Mapping[str, Any]) -> float:
+    return float(axis["values"][-1] - axis["values"][0])
+
+
+def _rounded(value: float, axis: Mapping[str, Any]) -> str:
+    """To a part in 10^5 of the axis."""
+    return f"{round(value / _width(axis), 5) * _width(axis) + 0.0:.5g}"
+
+
+def _how(curve: Mapping[str, Any], x: Mapping[str, Any], y: Mapping[str, Any]) -> str:
+    """Where a curve comes from, and how far off it may be in parts of the axes, to a power of ten."""
+    shares = [(np.inf if error is None else error) / _width(axis) for error, axis in
+              zip(curve["error"], (x, y), strict=True)]  # fmt: skip
+    largest = max(shares)
+    if not np.isfinite(largest):
+        return "error unknown"
+    if curve["computed"]:
+        return f"error below {10.0 ** max(np.ceil(np.log10(max(largest, 1e-12))), -6):g} of the axes"
+    return f"by bisection, to {largest:.2g} of the axes"
 
 
 def _probe(probe: Mapping[str, Any], x: str, y: str) -> str:
