@@ -11,6 +11,7 @@ from derive import load, mean_field, parse_cell
 from derive.cell import resolve
 from derive.cell.orthogonal import orthogonal
 from derive.cell.substitute import substitute
+from solvers.compare.curves import outside
 from solvers.critical import critical
 from solvers.export import export_source
 from solvers.mean_field_draw import MeanFieldDraw
@@ -107,6 +108,15 @@ def test_outliers_of_planted_orthogonal_networks_are_those_of_the_formula(case: 
     error = np.std(found, ddof=1) / np.sqrt(len(found))
     assert abs(np.mean(found) - outlier) < 4 * error + 4.0 / N
     assert 4 * error < 0.5 * (outlier - edge)  # an outlier that was not there would be seen
+
+
+def test_eigenvalues_on_the_boundary_are_not_outside() -> None:
+    """An orthogonal matrix has all of them there, up to rounding; a little further out they count."""
+    whole, _ = np.linalg.qr(np.random.default_rng(3).standard_normal((50, 50)))
+    values, every = eigenvalues(0.8 * whole), np.ones(50, bool)
+    curve = lambda lam: 2.0 * np.log(0.8 / np.abs(lam))  # noqa: E731
+    assert outside(values, every, curve)[1.0] == 0.0
+    assert outside(1.001 * values, every, curve)[1.0] == 1.0
 
 
 def test_exported_equations_of_orthogonal_weights() -> None:

@@ -120,13 +120,17 @@ def _on_stretch(eigenvalues: Array, low: float, high: float, width: float) -> Ar
     return (np.abs(eigenvalues.imag) <= width) & (eigenvalues.real >= low - width) & (eigenvalues.real <= high + width)
 
 
+ROUNDED = 1e-9
+"""In ln rho(K): all eigenvalues of an orthogonal matrix lie on one curve, and rounding puts them on either side."""
+
+
 def outside(eigenvalues: Array, kept: Array, log_radius: LogRadius) -> dict[float, float]:
-    """Fraction of all eigenvalues that are kept and outside each level's curve."""
+    """Fraction of all eigenvalues that are kept and outside each level's curve; those on it count as inside."""
     chosen = eigenvalues[kept]
     upper = chosen[chosen.imag >= 0]  # conjugate pairs share their fate
     value = log_radius(upper)
     count = np.where(upper.imag > 0, 2.0, 1.0)
-    return {level: float(count[value < np.log(level)].sum() / eigenvalues.size) for level in LEVELS}
+    return {level: float(count[value < np.log(level) - ROUNDED].sum() / eigenvalues.size) for level in LEVELS}
 
 
 __all__ = ["LEVELS", "SiteGain", "countable", "outside", "theory_log_radius"]
