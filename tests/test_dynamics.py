@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from derive import load, parse_cell
+from derive import load, parse_cell, site_form
+from derive.cell import resolve
 from derive.errors import AnsatzError
+from derive.meanfield.filters import NotLinear, filter_site
 from solvers import dynamics
 from solvers.cli import main
 from solvers.dynamics.hermite_series import covariance_at, hermite_coefficients
+from solvers.dynamics.potential import compared, solve_potential
 
 SOMPOLINSKY = {1.2: 0.2426289, 1.5: 0.7476864, 2.0: 1.9248054, 2.5: 3.4953425, 3.0: 5.446326}
 """Delta_0 of tanh from the potential, V(Delta_0) = V(0)."""
@@ -32,6 +36,36 @@ def test_numbers_at_gain_two() -> None:
     assert state.lyapunov_max == pytest.approx(0.1124, abs=1e-4)
     assert state.lags[0] == 0
     assert state.C["J"][0] == state.q["J"]
+
+
+@pytest.mark.parametrize("g", SOMPOLINSKY)
+def test_two_methods_that_share_no_numerics_agree(g: float) -> None:
+    cell = load("rate")
+    (state,) = dynamics(cell, {"g": g}).solutions
+    found = solve_potential(site_form(cell), resolve(cell, {"g": g}), state.Q["x"])
+    assert found is not None
+    assert found.variance == pytest.approx(SOMPOLINSKY[g], abs=1e-7)
+    assert abs(found.variance - state.Q["x"]) <= found.error + state.error["Q"]["x"]
+    assert abs(found.q - state.q["J"]) <= found.q_error + state.error["q"]["J"]
+
+
+def test_a_state_that_breaks_the_potential_is_not_called_converged() -> None:
+    cell = load("rate")
+    (state,) = dynamics(cell, {"g": 2.0}).solutions
+    wrong = compared(replace(state, Q={"x": 1.001 * state.Q["x"]}), site_form(cell), resolve(cell, {"g": 2.0}))
+    assert "disagree" in wrong.verdict
+
+
+@pytest.mark.slow
+def test_a_stable_zero_coexists_with_chaos() -> None:
+    """A sharp reset gate: both states are found, the chaotic one from large activity."""
+    given = {"g_h": 1.9, "alpha_r": 20.0, "alpha_z": 0.0}
+    zero, chaos = dynamics(load("gated-rnn"), given).solutions
+    assert zero.Q["h"] == 0.0
+    assert zero.lyapunov_max == pytest.approx(0.5 * (0.5 * 1.9 - 1))
+    assert chaos.Q["h"] == pytest.approx(0.164, abs=3 * 0.011)  # four networks of 800 units, started from h ~ N(0, 1)
+    assert chaos.lyapunov_max is not None
+    assert chaos.lyapunov_max > 0.1
 
 
 def test_exponent_near_onset() -> None:
@@ -92,9 +126,6 @@ b = { mean = 0.2, std = 0.5 }
 
 def test_two_states_that_share_a_matrix_are_correlated_factors() -> None:
     """tanh(x) sigmoid(y) with x and y driven by one matrix does not factorise; the reason is named."""
-    from derive.meanfield.filters import NotLinear, filter_site
-    from derive.site import site_form
-
     with pytest.raises(NotLinear, match="correlated factors"):
         filter_site(site_form(parse_cell(TWO_STATES, "two.toml")))
 

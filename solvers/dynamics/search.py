@@ -17,6 +17,7 @@ from solvers.budget import BudgetSpent
 from solvers.dynamics.filter_model import FilterModel
 from solvers.dynamics.filter_solve import time_dependent_states
 from solvers.dynamics.fixed_points import stable_fixed_points
+from solvers.dynamics.potential import compared
 from solvers.dynamics.result import Dynamics, StationaryState
 from solvers.dynamics.sampled_model import SampledModel
 from solvers.dynamics.sampled_states import sampled_states
@@ -70,7 +71,8 @@ def _moving(
     model = FilterModel(special, form, settings)
     if model.slowest >= 0:
         return [], ["a linear part of the states does not decay by itself, so that no stationary state is known"]
-    return time_dependent_states(model, EXACT_TOL if tol is None else tol)
+    found, notes = time_dependent_states(model, EXACT_TOL if tol is None else tol)
+    return [compared(state, special, settings) for state in found], notes
 
 
 def at_zeros(site: SiteForm, settings: Settings) -> SiteForm:
