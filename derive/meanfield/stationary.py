@@ -38,7 +38,8 @@ class Potential:
 
     The covariance Delta of the state obeys  Delta'' = -dV/dDelta = rate^2 Delta - drive^2 c,  c = gain^2 E[v v~], and
     a state that forgets has  V(Delta_0) = V(Delta_f), V'(Delta_f) = 0  (Sompolinsky, Crisanti & Sommers 1988).
-    With the primitive P of v, V = -rate^2 Delta^2 / 2 + drive^2 gain^2 (E[P P~] - E[P]^2), for d/dDelta E[P P~] = E[v v~] (Price).
+    With the primitive P of v, V = -rate^2 Delta^2 / 2 + drive^2 gain^2 (E[P P~] - E[P]^2), for d/dDelta E[P P~] =
+    E[v v~] (Price).
     """
 
     state: sp.Symbol
