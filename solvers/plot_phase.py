@@ -59,8 +59,8 @@ def _areas(panel: Axes, found: PhaseDiagram) -> list[Patch]:
         if (regime == k).any():
             panel.contourf(x, y, (regime == k).astype(float), levels=[0.5, 1.5], colors="none", hatches=[hatch])
     return [
-        Patch(facecolor=AREAS[k], edgecolor="#444444", hatch=HATCHED.get(int(k), ""), label=NAMES[k])
-        for k in np.unique(found.regime)
+        Patch(facecolor=AREAS[k], edgecolor="#444444", hatch=HATCHED.get(k, ""), label=NAMES[k])
+        for k in np.unique(regime[np.isfinite(regime)]).astype(int)
     ]
 
 

@@ -34,7 +34,7 @@ CHAOTIC = (CHAOS, COEXISTENCE)
 GROWS = ("grows without bound", "does not saturate")
 """How the solvers say that activity runs away."""
 
-TOL = 0.02
+TOL = 0.1
 """Relative accuracy asked of states that fluctuate: regimes need the sign of an exponent, with its error."""
 
 NOT_ASKED = "the only static solution is stable: time-dependent states beside it were not looked for"
