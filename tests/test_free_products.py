@@ -38,6 +38,7 @@ FREE = {
     "nested": (made("h' = tanh(A @ tanh(B @ h + c))", "A = 1.5\nB = 1.4"), ("A",)),
     "slope after the product": (made("h' = A @ tanh(h) + c", "A = 1.4"), ()),
 }
+LONG = ("nested", "a sum of both kinds")
 
 
 def one_number(value: float, T: int, ensemble: str = "gaussian") -> FreeProductLaw:
@@ -91,7 +92,7 @@ def shares_below(cell: Cell, at: list[float], T: int, N: int, seeds: int) -> tup
     return np.mean(shares, axis=0), np.std(shares, axis=0, ddof=1) / np.sqrt(seeds)
 
 
-@pytest.mark.parametrize("name", [pytest.param(k, marks=pytest.mark.slow) if "nest" in k else k for k in FREE])
+@pytest.mark.parametrize("name", [pytest.param(k, marks=pytest.mark.slow) if k in LONG else k for k in FREE])
 def test_free_products_are_those_of_matrices(name: str) -> None:
     cell, haar = FREE[name]
     cell, N = orthogonal(cell, haar), 150
@@ -150,12 +151,17 @@ def test_static_theories_are_refused() -> None:
         require_free_factors(derive_theory(load("vanilla"), "static"))
 
 
-def test_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_steps_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     base = ["--ansatz", "untied", "--singular", "--steps", "4", "--json"]
     assert main(["spectrum", "vanilla", "-p", "sigma_w=1", "--orthogonal", "W_h", *base]) == 0
     *_, found = json.loads(capsys.readouterr().out)["solutions"]
-    assert found["singular"]["product"]["quantiles"]["0.5"] == pytest.approx(1.0)
+    product, errors = found["singular"]["product"], found["error"]["singular"]["product"]
+    assert product["quantiles"]["0.5"] == pytest.approx(1.0)
+    assert product["closure"] == "exact"
+    assert product["spread"] == pytest.approx(4 * product["slope"], abs=1e-6)
+    assert set(errors) == set(product) - {"steps", "closure", "zero"}
     assert main(["spectrum", "minimal-rnn", "-p", "R=1", *base]) == 0
     *_, found = json.loads(capsys.readouterr().out)["solutions"]
+    assert found["singular"]["product"]["m1"] == pytest.approx(found["singular"]["m1"] ** 4, rel=1e-8)
     assert "quantiles" not in found["singular"]["product"]
     assert any("not free" in note for note in found["notes"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,6 @@ from derive.pipeline import derive_theory
 from derive.site import site_form
 from derive.stability.products import product_theory
 from derive.write.latex import document
-from solvers.cli.main import main
 from solvers.measure import SiteMeasure, network_measure
 from solvers.product_recursion import ProductRecursion
 from solvers.simulate import Network, singular_values, sites_of
@@ -154,7 +152,7 @@ def test_what_does_not_close_is_refused(name: str, what: str, tmp_path: Path) ->
 
 
 def test_where_it_does_not_close_the_chain_is_sampled() -> None:
-    solved = solve(load("lstm"), {"sigma_g": 2.0, "R": 1.0}, ansatz="untied")
+    solved = solve(load("lstm"), {"sigma_g": 2.0, "R": 1.0}, ansatz="untied", tol=0.03)
     found = product_of(solved, solved.solutions[-1], 2)
     assert found.closure == "sampled"
     assert found.slope is None
@@ -173,17 +171,6 @@ def test_a_mean_that_few_units_carry_is_not_converged() -> None:
 def test_static_theories_have_no_products() -> None:
     with pytest.raises(AnsatzError, match="untied"):
         product_theory(derive_theory(load("vanilla"), "static"))
-
-
-def test_steps_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
-    base = ["spectrum", "vanilla", "-p", "sigma_w=1.2", "--ansatz", "untied", "--singular", "--steps", "3"]
-    assert main([*base, "--json"]) == 0
-    *_, found = json.loads(capsys.readouterr().out)["solutions"]
-    product, errors = found["singular"]["product"], found["error"]["singular"]["product"]
-    assert product["closure"] == "exact"
-    assert product["m1"] == pytest.approx(found["singular"]["m1"] ** 3, rel=1e-8)
-    assert product["spread"] == pytest.approx(3 * product["slope"], rel=1e-5)  # L = 0: free factors
-    assert {"m1", "m2", "spread", "slope"} <= set(errors)
 
 
 def test_documents_show_the_recursion_where_it_closes(tmp_path: Path) -> None:

@@ -103,7 +103,8 @@ class Density:
 
     def _beside(self, region: Region, value: float) -> float:
         """How much a fraction changes where the boundary moves a little to either side: mass may lie along it."""
-        around = [fraction_in(self.whole, region.grown(share), self.reach).value for share in (-ASIDE, ASIDE)]
+        moved = (region.grown(share) for share in (-ASIDE, ASIDE))
+        around = [fraction_in(self.whole, other, self.reach, 0.1 * MOST_ERROR).value for other in moved]
         return max(abs(other - value) for other in around)
 
     def _spread(self, own: Array, others: Array) -> Array:
