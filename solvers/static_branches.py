@@ -21,8 +21,9 @@ from solvers.averages import Estimate, Evaluator, Values
 from solvers.branch_points import BranchPoint, Inspector
 from solvers.budget import BudgetSpent
 from solvers.complexity import LOWER_BOUND
+from solvers.continuation import Point
 from solvers.critical.branches import FOLD, HIGH, LOW, ZERO, Follower, Traced
-from solvers.critical.polish import settle
+from solvers.critical.polish import Settled, settle
 from solvers.critical.problem import Array, Branch, Space
 from solvers.critical.ranges import check_corners, free_names, search_range
 from solvers.result import CONVERGED
@@ -31,6 +32,9 @@ from solvers.threads import one_thread
 
 STARTS = 9
 """Values of the parameter at which all solutions are searched; a branch that none of them meets is missed."""
+
+FINE, BESIDE = 1e-10, 1e-4
+"""Accuracy of averages at a fold, and the distance of its neighbours, in units of what a branch begins with."""
 
 LOST = "lost at {1:.6g}: {0}"
 FADING, GROWN = 0.01, 10.0
@@ -215,28 +219,29 @@ class _Unasked:
 
 @dataclass(frozen=True)
 class _Piece:
-    """A stretch of a path without a fold inside: y (m, n + 1) with ascending parameter; fold : the coordinates of the
-    fold it shares with the piece before it."""
+    """A stretch of a path without a fold inside: y (m, n + 1) with ascending parameter; fold : the one it shares with
+    the piece before it."""
 
     y: Array
     ends: tuple[str, str]
-    fold: Array | None
+    fold: Point | None
 
 
 def _pieces(item: Traced) -> list[_Piece]:
     """The path cut at its folds."""
     rows = [point.y for point in item.path.points]
-    cuts = [(c.after, c.point.y) for c in item.crossings(FOLD)]
+    cuts: list[tuple[int, Point | None]] = [(c.after, c.point) for c in item.crossings(FOLD)]
     first, last = (_why(item, k) for k in (0, 1))
-    found, begin, start, end = [], 0, None, first
-    for after, y in [*cuts, (len(rows) - 1, None)]:
-        stretch = [*([] if start is None else [start]), *rows[begin : after + 1], *([] if y is None else [y])]
-        ends = (end, last if y is None else "fold")
+    found: list[_Piece] = []
+    begin, start, end = 0, None, first
+    for after, cut in [*cuts, (len(rows) - 1, None)]:
+        stretch = [*([] if start is None else [start.y]), *rows[begin : after + 1], *([] if cut is None else [cut.y])]
+        ends = (end, last if cut is None else "fold")
         own = np.array(stretch)
         if own[-1, -1] < own[0, -1]:
             own, ends = own[::-1], (ends[1], ends[0])
         found.append(_Piece(own, ends, start))
-        begin, start, end = after + 1, y, "fold"
+        begin, start, end = after + 1, cut, "fold"
     return found
 
 
@@ -252,13 +257,24 @@ def _why(item: Traced, which: int) -> str:
     return known.get(text, LOST.format(text, value))
 
 
-def _fold(y: Array, branch: Branch, number: int) -> Fold:
-    scale = np.append(np.maximum(np.abs(y[:-1]), 1.0), max(abs(y[-1]), 1.0))
-    settled = settle(lambda at: branch.gap(at, branch.complete(at, 1e-10)), y, scale)
-    done = branch.complete(settled.y, 1e-10)
+def _fold(found: Point, branch: Branch, number: int) -> Fold:
+    """The fold by a parabola through it and its two neighbours on the curve.
+
+    The parameter is stationary there, so that its extremum is known far better than its place.
+    """
+
+    def beside(steps: float) -> Settled:
+        y = (found.u + steps * BESIDE * found.tangent) * found.scale
+        return settle(lambda at: branch.gap(at, branch.complete(at, FINE)), y, found.scale)
+
+    near = [beside(steps) for steps in (-1.0, 0.0, 1.0)]
+    before, here, after = (float(settled.y[-1]) for settled in near)
+    bend = before - 2.0 * here + after
+    vertex = -((after - before) ** 2) / (8.0 * bend) if bend else 0.0
+    error = 3.0 * max(float(settled.errors[-1]) for settled in near) + 0.1 * abs(vertex)
+    done = branch.complete(beside((before - after) / (2.0 * bend) if bend else 0.0).y, FINE)
     q = {name: done.values[symbol] for name, symbol in branch.space.theory.variances.items()}
-    # The parameter is stationary at a fold: displacement along the curve by a part in 1e5 moves it by 1e-10.
-    return Fold(float(settled.y[-1]), float(settled.errors[-1]) + 1e-9 * float(scale[-1]), q, (number - 1, number))
+    return Fold(here + vertex, error, q, (number - 1, number))
 
 
 def check_grid(text: str, option: str = "--over") -> tuple[str, float, float, int]:

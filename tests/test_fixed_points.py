@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize_scalar
+from scipy.special import expit
 
 from derive import load, parse_cell
 from derive.cell import resolve
@@ -53,7 +55,18 @@ def test_zero_loses_its_stability_where_it_should(sharp):
 
 def test_solutions_appear_in_pairs_at_the_fold(sharp):
     (fold,) = sharp.folds
-    assert 0 < fold.error < 1e-7
+    assert 0 < fold.error < 1e-9
+    # the least g at which q = g^2 E[tanh^2] E[sigmoid(20 u)^2] has a solution, by quadrature on a fine grid
+    x = np.linspace(-10.0, 10.0, 20_001)
+    weights = np.exp(-0.5 * x * x) / np.exp(-0.5 * x * x).sum()
+
+    def gain(log_q: float) -> float:
+        inner = weights @ np.tanh(np.exp(0.5 * log_q) * x) ** 2
+        return float(np.sqrt(np.exp(log_q) / (inner * (weights @ expit(20.0 * np.sqrt(inner) * x) ** 2))))
+
+    least = minimize_scalar(gain, bounds=(-5.0, -1.0), method="bounded", options={"xatol": 1e-12})
+    assert abs(fold.value - least.fun) < fold.error + 1e-13
+    assert fold.q["J_h"] == pytest.approx(np.exp(least.x), rel=1e-6)
     cell = load("gated-rnn")
     for shift, number in ((-1e-4, 1), (1e-4, 3)):
         assert len(solve(cell, {"alpha_r": 20.0, "g_h": fold.value + shift}).solutions) == number
