@@ -95,7 +95,7 @@ class LyapunovComparison:
         if abs(extrapolated - rows[0].mean) > SMALL_CORRECTION * abs(rows[0].mean):
             notes.append("the two sizes differ much: the correction need not be of order 1/N yet, take a larger N")
         if any(np.isneginf(_mean(row)) for row in rows):
-            notes.append("an exponent of minus infinity (null): what is perturbed in that direction is lost in one step")
+            notes.append("an exponent of minus infinity (null): a perturbation in that direction is lost in one step")
         rest = sum(sample.at_rest for sample in found.samples)
         if rest:
             notes.append(f"{rest} of {found.seeds} networks came to rest at a fixed point")
