@@ -10,11 +10,12 @@ from derive.cell import resolve
 from derive.cell.spec import Cell
 from derive.site import site_form
 from solvers import dynamics
+from solvers.budget import budget
 from solvers.dynamics.grid import Grid
 from solvers.dynamics.paths import PathNoise, mean_covariance
 from solvers.dynamics.result import StationaryState
 from solvers.dynamics.sampled_model import SampledModel
-from solvers.dynamics.sampled_solve import explore, numbers_of
+from solvers.dynamics.sampled_solve import Vanishes, explore, numbers_of
 from solvers.dynamics.sampled_states import sampled_states
 from solvers.dynamics.search import at_zeros
 from solvers.dynamics.window import whole
@@ -123,6 +124,28 @@ def test_growth_without_bound_is_reported_and_no_number_given() -> None:
     found = dynamics(parse_cell(text, "grows.toml"))
     assert not found.solutions
     assert any("grow without bound" in note for note in found.notes)
+
+
+def test_steps_too_long_for_a_flow_are_not_called_divergence() -> None:
+    """A stiff site: explicit steps of half its time at rest blow up, shorter ones do not."""
+    text = "equations = \"dx/dt = -x - 3*x**3 + J @ x\"\n[weights]\nJ = 3\n"
+    cell = parse_cell(text, "stiff.toml")
+    reached = explore(SampledModel(site_form(cell), resolve(cell, {})), 4.0, 0)
+    assert reached.setting.substeps > 1
+    assert np.isfinite(numbers_of(reached.sample)).all()
+
+
+def test_units_with_two_states_of_their_own_come_to_rest_and_it_is_said() -> None:
+    cell = parse_cell("equations = \"h' = tanh(2*h + W @ h)\"\n[weights]\nW = 1\n", "memory.toml")
+    with pytest.raises(Vanishes, match="come to rest"):
+        explore(SampledModel(site_form(cell), resolve(cell, {})), 4.0, 0)
+
+
+def test_the_budget_leaves_what_was_found_by_then() -> None:
+    with budget(4.0):
+        found = dynamics(load("gru"), {"sigma_z": 2.0, "sigma_r": 2.0, "sigma_h": 6.0})
+    assert not found.converged
+    assert any("budget" in note for note in found.notes)
 
 
 def test_same_seed_same_numbers_and_names_do_not_matter() -> None:

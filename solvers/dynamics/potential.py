@@ -65,9 +65,10 @@ def compared(state: StationaryState, site: SiteForm, settings: Settings) -> Stat
     if found is None:
         return state
     apart, allowed = abs(found.variance - state.Q[name]), found.error + state.error["Q"][name]
-    note = f"the potential's equation gives Q[{name}] = {found.variance:.12g}, {apart:.0e} away (errors {allowed:.0e})"
+    note = f"V(Delta_0) = V(Delta_f), solved by quadrature alone, gives Q[{name}] = {found.variance:.10g}"
     if apart <= _SLACK * allowed:
-        return replace(state, notes=(*state.notes, note))
+        return replace(state, notes=(*state.notes, f"{note}, in agreement"))
+    note = f"{note}, which is {apart:.1e} away where errors allow {allowed:.1e}"
     return replace(state, notes=(*state.notes, note), verdict="not converged: two methods disagree, see the notes")
 
 

@@ -21,6 +21,7 @@ LAGS, MOST_LAGS = 256, 4096
 _LARGEST_ARRAY = 3e7
 _EDGE, _NOISE, _NEVER, _BROKEN = 0.02, 0.25, 0.1, 0.1
 _FORGOTTEN = 1e-2
+MOST_SUBSTEPS = 8
 _VANISHED, _CONSTANT = 1e-7, 1e-4
 _PLAIN = 30
 _COARSE = 1e-3
@@ -65,7 +66,7 @@ class Reached:
 
 
 class Vanishes(Exception):  # noqa: N818 - an outcome
-    """Activity dies out, or becomes constant: a fixed point."""
+    """Activity dies out (no message), or units come to rest where it is not zero (the message says so)."""
 
 
 class Diverges(Exception):  # noqa: N818 - an outcome
@@ -106,10 +107,21 @@ def explore(model: SampledModel, amplitude: float, seed: int) -> Reached:
 
     Raises
     ------
-    Vanishes, Diverges : there is no time-dependent state there.
+    Vanishes, Diverges : there is no time-dependent state there; a flow diverges if it does with the smallest steps.
     """
+    substeps = 1
+    while True:
+        try:
+            return _explored(model, amplitude, seed, substeps)
+        except Diverges:
+            substeps *= 2
+            if model.discrete or substeps > MOST_SUBSTEPS:
+                raise
+
+
+def _explored(model: SampledModel, amplitude: float, seed: int, substeps: int) -> Reached:
     grid = Grid(LAGS, 1.0 if model.discrete else 0.5 * model.pace)
-    setting = Setting(whole(grid), PATHS)
+    setting = Setting(whole(grid), PATHS, substeps)
     still = np.ones_like(model.plateaus)
     C = _start(model, grid, amplitude)
     plain = _PLAIN
@@ -118,7 +130,10 @@ def explore(model: SampledModel, amplitude: float, seed: int) -> Reached:
         if not model.gains.size or np.abs(sample.C).max() < _VANISHED * np.max(model.gains) ** 2:
             raise Vanishes
         if _spread(sample.C) < _CONSTANT:
-            raise Vanishes
+            q = ", ".join(
+                f"q[{item.name}] = {sample.C[k, k, 0]:.4g}" for k, item in enumerate(model.canonical.fields)
+            )
+            raise Vanishes(f"from activity of variance {amplitude:g} gain^2 units come to rest, at a fixed point: {q}")
         edge, far = setting.window.tails(sample.raw)
         if edge**2 <= 6.0 * far**2 + _EDGE**2 and far <= _NOISE and sample.mismatch <= _FORGOTTEN:
             break

@@ -13,6 +13,7 @@ from solvers.dynamics.sampled_map import SampledMap
 from solvers.dynamics.sampled_model import SampledModel
 from solvers.dynamics.sampled_solve import (
     AMPLITUDES,
+    MOST_SUBSTEPS,
     Diverges,
     Reached,
     Replicated,
@@ -33,7 +34,6 @@ from solvers.result import CONVERGED
 EXPONENTS = 4
 """Replicates over which the exponent is measured."""
 
-MOST_SUBSTEPS = 8
 _CONTROL = 1e-5
 _SHARE = 0.8
 _DECAYED = 0.1
@@ -52,18 +52,21 @@ def sampled_states(model: SampledModel, tol: float, seed: int) -> tuple[list[Sta
     for amplitude in AMPLITUDES:
         try:
             reached = explore(model, amplitude, seed)
-        except Vanishes:
+            if any(_same(numbers_of(reached.sample), numbers) for numbers in seen):
+                continue
+            seen.append(numbers_of(reached.sample))
+            found.append(_state(model, reached, tol, seed))
+        except BudgetSpent as spent:
+            notes.append(f"{spent}, starting from activity of variance {amplitude:g} gain^2")
+            break
+        except Vanishes as rest:
+            notes += [str(rest)] if str(rest) else []
             continue
         except Diverges:
             notes.append(
                 f"from activity of variance {amplitude:g} gain^2 the states grow without bound: the network diverges "
                 "there"
             )
-            continue
-        if any(_same(numbers_of(reached.sample), numbers) for numbers in seen):
-            continue
-        seen.append(numbers_of(reached.sample))
-        found.append(_state(model, reached, tol, seed))
     return found, notes
 
 
@@ -76,7 +79,11 @@ def _state(model: SampledModel, reached: Reached, tol: float, seed: int) -> Stat
     reached, step_error = _resolved_step(model, reached, tol, seed)
     while True:
         found, why = replicate(model, reached, _SHARE * tol, seed)
-        window_error = _window_error(model, reached, found, seed)
+        try:
+            window_error = _window_error(model, reached, found, seed)
+        except BudgetSpent as spent:
+            window_error = np.zeros_like(step_error)
+            reached = replace(reached, trouble=f"{spent}, before the error of the window was measured")
         far = found.setting.window.tails(found.combined(lambda sample: sample.raw))[1]
         resolved = window_error.max(initial=0.0) <= 0.5 * tol and far <= _DECAYED
         extended = None if resolved else longer(found.setting)
@@ -110,7 +117,7 @@ def _resolved_step(model: SampledModel, reached: Reached, tol: float, seed: int)
         finer = replace(reached.setting, substeps=2 * reached.setting.substeps)
         fine = _again(model, finer, reached, seed)
         change = _relative(numbers_of(coarse), numbers_of(fine))
-        if change.max(initial=0.0) <= tol / 3.0 or finer.substeps > MOST_SUBSTEPS:
+        if change.max(initial=0.0) <= tol / 3.0 or finer.substeps > 2 * MOST_SUBSTEPS:
             return replace(reached, sample=coarse), change
         reached, coarse = replace(reached, setting=finer, sample=fine), fine
 

@@ -13,7 +13,7 @@ from derive.errors import AnsatzError
 from derive.meanfield.filters import NotLinear, filter_site
 from derive.meanfield.stationary import check_inputs
 from derive.site import SiteForm, site_form
-from solvers.budget import BudgetSpent
+from solvers.budget import BudgetSpent, check_budget
 from solvers.dynamics.filter_model import FilterModel
 from solvers.dynamics.filter_solve import time_dependent_states
 from solvers.dynamics.fixed_points import stable_fixed_points
@@ -49,11 +49,14 @@ def dynamics(
         found, notes = _moving(site, settings, tol, seed)
         fixed, remarks = stable_fixed_points(cell, site, parameters, settings)
         found, notes = found + fixed, notes + remarks
+        check_budget()
     except BudgetSpent as spent:
         notes.append(f"{spent}: what was found by then is here; raise --budget for the rest")
         complete = False
     if not found and complete:
-        notes.append("no stationary state was found: the network may diverge or oscillate for ever in step")
+        notes.append(
+            "no stationary state was found: the network diverges, oscillates for ever, or units rest in several states"
+        )
     first = str(site.states[0])
     found.sort(key=lambda state: state.Q[first])
     return Dynamics(cell.name, settings.parameters, tuple(found), tuple(dict.fromkeys(notes)), complete, cell.time)
