@@ -58,7 +58,9 @@ class SitePaths:
         if item.std == 0.0:
             return np.full((1, 1), item.mean)
         if item.fresh:
-            return item.mean + item.std * random.standard_normal((self.grid.n, self.count))
+            noise = random.standard_normal((self.grid.n, self.count))
+            noise -= noise.mean()
+            return item.mean + item.std * noise / np.sqrt(np.mean(noise**2))  # mean and variance have no sampling error
         return item.mean + item.std * next(constant)[None, :]
 
     def at(self, step: int) -> list[np.ndarray]:
