@@ -63,7 +63,7 @@ def test_install_commands_are_single_lines() -> None:
         assert command.count("\n") == 1
         assert command.startswith("python3 -m venv .venv && .venv/bin/pip install '.[")
     assert " report " in first
-    assert second.rstrip().endswith(".venv/bin/python -m pytest")
+    assert second.rstrip().endswith(".venv/bin/python -m pytest -n auto --dist loadfile")
 
 
 def test_the_first_screen_has_both_commands() -> None:

@@ -88,13 +88,21 @@ def read_claim(formula: Formula, theory: Theory, where: Mapping[str, sp.Rational
     boundary = formula.left == Name("boundary")
     left = sp.S.Zero if boundary else reader.outside(formula.left)
     right = reader.outside(formula.right)
-    if not boundary and sp.S.One in (left, right) and (left + right).has(LAM, LAM_CONJ):
-        # 1 = X(lam) is how papers write the boundary of the support; as an identity in lam it would say nothing.
-        boundary, left, right = True, sp.S.Zero, 1 - (right if left == 1 else left)
+    if not boundary and (_ties_lam(left, right) or _ties_lam(right, left)):
+        boundary, left, right = True, sp.S.Zero, left - right
     fixed = {theory.site.parameters[name]: value for name, value in (where or {}).items()}
     return Claim(
         formula, theory, left, right, boundary, reader.law, reader.all_equations(), reader.radii, reader.replicas, fixed
     )
+
+
+def _ties_lam(side: sp.Expr, other: sp.Expr) -> bool:
+    """Whether the equation is how papers write the boundary of the support: 1 = X(lam), or |lam| = a radius.
+
+    No equation of this kind can be an identity in lam.
+    """
+    spectral = other.has(LAM, LAM_CONJ)
+    return spectral and (side == 1 or (not side.has(LAM, LAM_CONJ) and not other.atoms(Average)))
 
 
 class _Reader:
