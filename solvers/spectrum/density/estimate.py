@@ -29,8 +29,8 @@ UNCONVERGED = (
     "not converged: at {count} of {total} points a relative residual of {worst:.1e} is left; (a) the point is very "
     "close to the edge of the support: move it; (b) fields of very different size: report the cell"
 )
-MOST_ERROR = 0.01
-"""Error of a fraction of all eigenvalues up to which it counts as known."""
+MOST_ERROR, ROUGHEST = 0.01, 0.05
+"""Errors of a fraction of all eigenvalues up to which it counts as known: of its contour, and with the nodes'."""
 
 ASIDE = 1e-3
 """Relative change of a region that shows how much lies along its boundary."""
@@ -121,7 +121,7 @@ class Density:
             return UNCONVERGED.format(count="some", total="all", worst=own.residual)
         if contour > MOST_ERROR:
             return ALONG.format(error=contour)
-        if not error <= MOST_ERROR:
+        if not error <= ROUGHEST:
             return ROUGH.format(error=error)
         return CONVERGED
 
