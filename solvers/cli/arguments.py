@@ -68,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
         ("simulate", "measure finite networks"),
         ("check", "compare theory and finite networks"),
     ):
-        own = _parameters(_ansatz(_changed(command(name, text))))
+        own = _parameters(_ansatz(_changed(command(name, text)), *(("stationary",) if name == "check" else ())))
         _networks(own, 1000)
         _budget(_json(_tolerance(own) if name == "check" else own))
     _lyapunov(_parameters(_changed(command("lyapunov", "Lyapunov exponents of finite networks, and the theory's"))))

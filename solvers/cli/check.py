@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from derive.cell import resolve
 from solvers.budget import BudgetSpent, time_left
@@ -11,7 +12,8 @@ from solvers.cli.chosen import chosen_cell
 from solvers.cli.objects import print_json, unfinished
 from solvers.cli.progress import Progress
 from solvers.compare import check
-from solvers.solve import solve
+from solvers.compare.stationary import check_stationary
+from solvers.solve import DEFAULT_TOL, solve
 from solvers.tables.comparison import check_text
 
 
@@ -22,12 +24,22 @@ def run(given: argparse.Namespace) -> int:
     resolve(cell, parameters)
     with Progress(f"checking {cell.name} ({given.ansatz})") as progress:
         try:
+            if given.ansatz == "stationary":
+                tol = None if given.tol == DEFAULT_TOL else given.tol
+                compared = check_stationary(
+                    cell, parameters, N=given.N, seeds=given.seeds, seed=given.seed, tol=tol, progress=progress
+                )
+                return _shown(given, compared.as_dict(), time_left() != 0.0)
             solved = solve(cell, parameters, ansatz=given.ansatz, tol=given.tol, seed=given.seed)
             found = check(solved, N=given.N, seeds=given.seeds, seed=given.seed, progress=progress).as_dict()
             converged = solved.converged and time_left() != 0.0
         except BudgetSpent as spent:
             sizes = {"N": given.N, "seeds": given.seeds}
             found, converged = unfinished(cell, given, spent, **sizes, verdict="inconclusive", rows=[]), False
+    return _shown(given, found, converged)
+
+
+def _shown(given: argparse.Namespace, found: dict[str, Any], converged: bool) -> int:
     if given.json:
         print_json(found)
     else:
