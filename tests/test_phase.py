@@ -10,13 +10,15 @@ import pytest
 import xarray as xr
 
 from derive.cell import load, parse_cell, resolve
+from derive.pipeline import derive_theory
 from solvers.cli import main
+from solvers.critical.problem import Space
 from solvers.dynamics import StationaryState
 from solvers.phase import PhaseDiagram, phase
 from solvers.phase.lattice import Axis, Lattice
 from solvers.phase.onset import find_onset, reaching
-from solvers.phase.regimes import NAMES, decide
-from solvers.phase.statics import Statics, StaticState
+from solvers.phase.regimes import NAMES, Prober, decide
+from solvers.phase.statics import Statics, StaticSolver, StaticState
 from solvers.simulate import measure_lyapunov
 
 LEAKY = """
@@ -299,3 +301,29 @@ def test_networks_agree_about_chaos_beside_a_stable_zero(g: float, chaotic: bool
     else:
         assert np.all(row.measured < 0)
     np.testing.assert_allclose(small["lyapunov[1]"].measured, -1.0, atol=1e-2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("g_h", "alpha_r", "regime", "large", "small"),
+    [
+        (0.95, 4.75, "stable zero", -1, -1),
+        (1.85, 8.5, "many unstable fixed points without chaos", -1, -1),
+        (1.95, 18.0, "coexistence", 1, -1),
+        (3.0, 5.0, "chaos", 1, 1),
+    ],
+)
+def test_networks_confirm_the_regimes_of_the_gated_network(
+    g_h: float, alpha_r: float, regime: str, large: int, small: int
+) -> None:
+    """The sign of the largest exponent of three networks of 300 units that start from large and from small activity."""
+    cell, names = load("gated-rnn"), ("g_h", "alpha_r")
+    space = Space.of(derive_theory(cell, "static"), resolve(cell, {}), names)
+    probe = Prober(cell, names, {}, StaticSolver(space), moving=True, seed=0)(g_h, alpha_r)
+    assert (NAMES[probe.regime], probe.verdict) == (regime, "converged")
+    settings = resolve(cell, {"g_h": g_h, "alpha_r": alpha_r})
+    for scale, sign in ((2.0, large), (0.02, small)):
+        found = measure_lyapunov(cell, settings, N=300, seeds=3, scale=scale, transient=100.0, window=150.0,
+                                 longest=300.0, precision=0.03)  # fmt: skip
+        errors = np.array([sample.errors[0] for sample in found.samples])
+        assert np.all(sign * found["lyapunov[1]"].measured > 2 * errors), (scale, found["lyapunov[1]"].measured)

@@ -72,7 +72,7 @@ class PhaseDiagram:
     def verdict(self) -> str:
         """ "converged", or what is in doubt in the first region that has a doubt."""
         if not self.complete:
-            return "not converged: stopped before all regions were looked at"
+            return "not converged: stopped before everything was looked at; the notes say what is missing"
         doubts = [region for region in self.regions if region.verdict != CONVERGED]
         if not doubts:
             return CONVERGED
