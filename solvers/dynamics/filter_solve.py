@@ -20,6 +20,9 @@ MOST_LAGS_SOLVED = 2**16
 AMPLITUDES = (4.0, 0.05)
 """Variances at which fields start, in units of their squared gains: from large and from small activity."""
 
+WIDTHS = (2.0, 8.0, 32.0)
+"""Correlation times at the start, in units of the filters' memory: near an onset the covariance is wide and small."""
+
 _RESIDUAL = 1e-12
 _CONSTANT = 1e-6
 _PLAIN_CONTINUOUS, _PLAIN_DISCRETE = 5, 60
@@ -86,12 +89,12 @@ def _first(model: FilterModel, amplitude: float) -> _Attempt | None:
     last: _Attempt | None = None
     grid = Grid(128, 1.0) if model.discrete else Grid(_power(128.0 * model.memory / (0.25 * model.pace)),
                                                       0.25 * model.pace)  # fmt: skip
-    for width in (2.0, 8.0, 0.5):
+    for width in WIDTHS:
         last = _solved(model, grid, _start(model, grid, amplitude, width * model.memory))
         while last is not None and not last.constant and not last.settled and last.grid.n < MOST_LAGS_SOLVED:
             longer = last.grid.longer()
             last = _solved(model, longer, last.grid.onto(last.C, longer))
-        if last is not None and (last.constant or last.settled):
+        if last is not None and last.settled and not last.constant:
             return last
     return last
 
