@@ -55,8 +55,8 @@ def dynamics(
         complete = False
     if not found and complete:
         notes.append(
-            "no stationary state was found: the network diverges, oscillates for ever, or units rest in several states; "
-            "or it sits at an onset, where activity is too small and too slow to be resolved"
+            "no stationary state was found: the network diverges, oscillates for ever, units rest in several states, "
+            "or it sits at an onset where activity is too small and too slow to be resolved"
         )
     first = str(site.states[0])
     found.sort(key=lambda state: state.Q[first])
