@@ -77,13 +77,16 @@ def trace_boundaries(space: Space, box: Box, held: tuple[float, float]) -> Bound
     tracer = Tracer(space, Edge(space.theory), box, held, line, conditions=conditions, shares=SHARES)
     pieces = tracer.run()
     found = Boundaries([], [], list(tracer.notes), tracer.complete)
-    try:
-        for piece in pieces:
+    for piece in pieces:
+        try:
             check_budget()
             _add(found, tracer, piece)
-    except BudgetSpent as spent:
-        found.notes.append(f"{spent}: {len(found.curves)} of {len(pieces)} curves finished")
-        found.complete = False
+        except BudgetSpent as spent:
+            x, y = _dense(piece, len(piece.branch.active))
+            kind = KINDS[piece.condition.name, piece.branch.zero]
+            found.curves.append(Boundary(kind, x, y, (np.inf, np.inf)))
+            found.notes.append(f"{spent}: the error of some curves is not known, nor where they meet others")
+            found.complete = False
     zero = [curve for curve in found.curves if curve.kind == KINDS[CRITICALITY, True]]
     found.curves = [c for c in found.curves if c.kind != KINDS[ONSET, True] or not _repeats(c, zero, box)]
     return found
