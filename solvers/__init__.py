@@ -25,6 +25,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from solvers.branches.static import fixed_points as fixed_points
     from solvers.compare import check as check
     from solvers.compare import simulate as simulate
     from solvers.compare.gradient import gradient as gradient
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from solvers.report import report as report
     from solvers.solve import solve as solve
     from solvers.spectra import spectra as spectra
-    from solvers.static_branches import fixed_points as fixed_points
 
 __all__ = [
     "check",
@@ -58,7 +58,7 @@ _VERBS = {
     "critical": "solvers.critical",
     "dynamics": "solvers.dynamics",
     "export": "solvers.export",
-    "fixed_points": "solvers.static_branches",
+    "fixed_points": "solvers.branches.static",
     "gradient": "solvers.compare.gradient",
     "lyapunov": "solvers.compare.lyapunov",
     "phase": "solvers.phase",

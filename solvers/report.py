@@ -118,7 +118,7 @@ class _Work:
         if find_spec("matplotlib") is None:
             self.notes.append(NO_FIGURES)
             return
-        from solvers.plot import check_figure, spectrum_figure  # optional dependency
+        from solvers.plots.spectrum import check_figure, spectrum_figure  # optional dependency
 
         self.progress("drawing")
         if self.spectra is not None and self.spectra.spectra:

@@ -16,7 +16,7 @@ from derive.pipeline import derive_theory
 from derive.theory import Theory
 from solvers.averages import Estimate, Evaluator
 from solvers.budget import BudgetSpent, check_budget, time_left
-from solvers.chain import ChainResult, sample_chain
+from solvers.chain.sampling import ChainResult, sample_chain
 from solvers.equations import Equations, relative_errors
 from solvers.fixed_point import SCAN_RTOL, solve_all
 from solvers.replicas import correlation_fixed_point, spectral_radius_of

@@ -14,7 +14,7 @@ import derive
 from derive.cell import load, parse_cell, resolve
 from derive.errors import AnsatzError
 from derive.site import site_form
-from solvers.chain import ChainResult, sample_chain
+from solvers.chain.sampling import ChainResult, sample_chain
 from solvers.simulate.untied import measure_untied
 
 LSTM = {"sigma_f": 3.0, "sigma_i": 2.0, "sigma_o": 1.0, "sigma_g": 4.0, "mu_f": 1.0}

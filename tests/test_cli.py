@@ -275,7 +275,7 @@ def test_every_subcommand_has_a_module() -> None:
     commands = next(action for action in parser()._actions if action.dest == "command").choices
     folder = Path(main.__code__.co_filename).parent
     assert commands is not None
-    assert all((folder / f"{name}.py").exists() for name in commands)
+    assert all((folder / f"{name.replace('-', '_')}.py").exists() for name in commands)
 
 
 @pytest.mark.parametrize(

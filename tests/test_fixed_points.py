@@ -14,13 +14,13 @@ from derive import load, parse_cell
 from derive.cell import resolve
 from derive.errors import AnsatzError, ParameterError
 from derive.pipeline import derive_theory
+from solvers.branches.complexity import complexity
+from solvers.branches.static import check_grid, fixed_points
 from solvers.budget import budget
 from solvers.cli import main
-from solvers.complexity import complexity
 from solvers.mean_field_draw import MeanFieldDraw
 from solvers.simulate import Network
 from solvers.solve import solve
-from solvers.static_branches import check_grid, fixed_points
 
 NESTED = """
 equations = '''

@@ -18,8 +18,8 @@ from derive.stability.free import require_free_factors
 from solvers.cli.main import main
 from solvers.measure import SiteMeasure
 from solvers.simulate import Network, singular_values
-from solvers.singular_free import free_product_of
-from solvers.singular_products import free_moments, product_of, sampled_product
+from solvers.singular.free import free_product_of
+from solvers.singular.products import free_moments, product_of, sampled_product
 from solvers.solve import solve
 from solvers.spectrum.singular_free import FreeProductLaw
 

@@ -24,8 +24,8 @@ LONGEST = 420
 SYMPY_IN_SOLVERS = {
     # Generated code; expressions of averages; and the symbols by which a theory names its unknowns.
     "solvers.averages",
-    "solvers.chain_model",
-    "solvers.chain_streams",
+    "solvers.chain.model",
+    "solvers.chain.streams",
     "solvers.codegen.average_source",
     "solvers.codegen.emit",
     "solvers.codegen.lower",
@@ -44,7 +44,7 @@ SYMPY_IN_SOLVERS = {
     "solvers.measure.columns",
     "solvers.measure.static",
     "solvers.parity",
-    "solvers.product_recursion",
+    "solvers.singular.recursion",
     "solvers.replicas",
     "solvers.result",
     "solvers.rough_pair",
@@ -131,7 +131,7 @@ def test_finite_networks_know_no_theory() -> None:
 
 def test_only_the_plots_import_matplotlib() -> None:
     assert importers("matplotlib") == {
-        *("solvers.plot", "solvers.plot_branches", "solvers.plot_critical", "solvers.plot_phase"),
+        *("solvers.plots.spectrum", "solvers.plots.branches", "solvers.plots.critical", "solvers.plots.phase"),
     }
 
 

@@ -18,10 +18,10 @@ from derive.site import site_form
 from derive.stability.products import product_theory
 from derive.write.latex import document
 from solvers.measure import SiteMeasure, network_measure
-from solvers.product_recursion import ProductRecursion
 from solvers.simulate import Network, singular_values, sites_of
-from solvers.singular import symbolic_moments
-from solvers.singular_products import product_moments, product_of, sampled_product
+from solvers.singular.one_step import symbolic_moments
+from solvers.singular.products import product_moments, product_of, sampled_product
+from solvers.singular.recursion import ProductRecursion
 from solvers.solve import solve
 from solvers.spectrum.singular_moments import moments_of
 

@@ -23,7 +23,7 @@ from derive.stability.singular import singular_theory, symbolic_m1
 from solvers.cli.main import main
 from solvers.measure import SiteMeasure, StaticSites, network_measure
 from solvers.simulate import singular_values, sites_of
-from solvers.singular import singular_of, symbolic_moments
+from solvers.singular.one_step import singular_of, symbolic_moments
 from solvers.solve import solve
 from solvers.spectrum.singular_law import SingularLaw
 from solvers.spectrum.singular_moments import moments_of

@@ -36,7 +36,7 @@ def run(given: argparse.Namespace) -> int:
             print(f"gatefield: {spent} before anything was found", file=sys.stderr)
             return 3
         if target is not None:
-            from solvers.plot_critical import critical_figure  # optional dependency
+            from solvers.plots.critical import critical_figure  # optional dependency
 
             critical_figure(target, found)
     if given.json:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 
+from solvers.branches.static import check_grid, fixed_points
 from solvers.cli.assignments import assignments
 from solvers.cli.chosen import chosen_cell
 from solvers.cli.objects import print_json
 from solvers.cli.progress import Progress
 from solvers.cli.spectrum import writable_figure
 from solvers.result import CONVERGED
-from solvers.static_branches import check_grid, fixed_points
 from solvers.tables.fixed_points import fixed_points_text
 
 
@@ -22,7 +22,7 @@ def run(given: argparse.Namespace) -> int:
     with Progress(f"static solutions of {cell.name}"):
         found = fixed_points(cell, over, assignments(given.parameters), tol=given.tol)
         if target is not None:
-            from solvers.plot_branches import branches_figure  # optional dependency
+            from solvers.plots.branches import branches_figure  # optional dependency
 
             branches_figure(target, found)
     record = found.as_dict()

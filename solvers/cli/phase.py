@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from solvers.branches.static import check_grid
 from solvers.cli.assignments import assignments
 from solvers.cli.chosen import chosen_cell
 from solvers.cli.objects import print_json
@@ -13,7 +14,6 @@ from solvers.output import writable_file
 from solvers.phase import phase
 from solvers.phase.diagram import write_dataset
 from solvers.result import CONVERGED
-from solvers.static_branches import check_grid
 from solvers.tables.phase import phase_text
 
 
@@ -28,7 +28,7 @@ def run(given: argparse.Namespace) -> int:
         if data is not None:
             write_dataset(found, data)
         if figure is not None:
-            from solvers.plot_phase import phase_figure  # optional dependency
+            from solvers.plots.phase import phase_figure  # optional dependency
 
             phase_figure(figure, found)
     record = found.as_dict()

@@ -10,9 +10,9 @@ from derive.cell.spec import Cell
 from derive.errors import AnsatzError, ParameterError
 from solvers.budget import BudgetSpent
 from solvers.result import CONVERGED
-from solvers.singular import SingularResult, singular_of
-from solvers.singular_free import free_product_of
-from solvers.singular_products import product_of
+from solvers.singular.free import free_product_of
+from solvers.singular.one_step import SingularResult, singular_of
+from solvers.singular.products import product_of
 from solvers.solution import Solution, Solved, plain
 from solvers.solve import solve
 from solvers.spectrum.singular_law import SingularLaw

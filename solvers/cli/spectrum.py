@@ -83,13 +83,13 @@ def writable_figure(path: str) -> Path:
 
 
 def _draw(path: Path, result: Spectra, settings: Settings) -> None:
-    from solvers.plot import density_figure  # optional dependency
+    from solvers.plots.spectrum import density_figure  # optional dependency
 
     density_figure(path, result, eigenvalue_clouds(result.solved, settings, MOST_EIGENVALUES, 0))
 
 
 def _draw_singular(path: Path, solved: Solved, settings: Settings, laws: Sequence[SingularLaw | None]) -> None:
-    from solvers.plot import singular_figure  # optional dependency
+    from solvers.plots.spectrum import singular_figure  # optional dependency
 
     title = f"{solved.theory.site.cell.name}: singular values of the Jacobian"
     singular_figure(writable_file(path), title, laws, singular_clouds(solved, settings, MOST_EIGENVALUES, 0))

@@ -20,7 +20,7 @@ from solvers.measure import UnitColumns
 from solvers.result import CONVERGED
 from solvers.simulate import singular_values
 from solvers.simulate.elementwise import Array
-from solvers.singular import SingularResult, singular_of
+from solvers.singular.one_step import SingularResult, singular_of
 from solvers.solution import Solution, Solved
 from solvers.spectrum.singular_law import SingularLaw
 

@@ -17,7 +17,7 @@ from derive.cell.parameters import resolve
 from derive.theory import Theory
 from solvers.averages import Estimate
 from solvers.budget import BudgetSpent, check_budget, time_left
-from solvers.chain import ChainResult, sample_chain
+from solvers.chain.sampling import ChainResult, sample_chain
 from solvers.critical.result import CriticalPoint
 from solvers.result import CONVERGED
 from solvers.solve import solve

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from solvers.chain_model import Model
+from solvers.chain.model import Model
 from solvers.dynamics.grid import Grid
 from solvers.dynamics.paths import PathNoise, groups_of, mean_covariance
 from solvers.dynamics.site_paths import SitePaths, Trajectories

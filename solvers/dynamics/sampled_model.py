@@ -9,8 +9,8 @@ import sympy as sp
 
 from derive.cell.parameters import Settings
 from derive.site import SiteForm
-from solvers.chain_model import Model
-from solvers.chain_streams import CanonicalSite, canonical_site
+from solvers.chain.model import Model
+from solvers.chain.streams import CanonicalSite, canonical_site
 
 _MOST_FLIPS = 10
 

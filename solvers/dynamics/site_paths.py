@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from solvers.budget import check_budget
-from solvers.chain_model import Model
-from solvers.chain_streams import Draw
+from solvers.chain.model import Model
+from solvers.chain.streams import Draw
 from solvers.dynamics.grid import Grid
 
 TOO_LARGE = 1e100

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from solvers.budget import check_budget
-from solvers.chain_model import Entries
+from solvers.chain.model import Entries
 from solvers.dynamics.grid import Grid
 from solvers.dynamics.paths import PathNoise, mean_covariance
 from solvers.dynamics.sampled_map import SampledMap

@@ -10,8 +10,8 @@ import numpy as np
 from derive.errors import GatefieldError
 from derive.theory import Theory
 from solvers.averages import Values
+from solvers.branches.complexity import complexity
 from solvers.budget import BudgetSpent
-from solvers.complexity import complexity
 from solvers.critical.criterion import Edge
 from solvers.critical.problem import Space
 from solvers.fixed_point import SCAN_RTOL, solve_all

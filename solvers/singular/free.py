@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from derive.cell.parameters import resolve
 from derive.stability.free import require_free_factors
-from solvers.singular import site_measures
-from solvers.singular_quantiles import LEVELS, LawNumbers, law_numbers
+from solvers.singular.one_step import site_measures
+from solvers.singular.quantiles import LEVELS, LawNumbers, law_numbers
 from solvers.solution import Solution, Solved
 from solvers.spectrum.singular_free import FreeProductLaw, Memory
 from solvers.threads import one_thread

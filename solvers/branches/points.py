@@ -9,8 +9,8 @@ import numpy as np
 
 from derive.errors import AnsatzError
 from solvers.averages import Values
+from solvers.branches.complexity import Complexity, complexity
 from solvers.budget import check_budget
-from solvers.complexity import Complexity, complexity
 from solvers.critical.criterion import Edge
 from solvers.critical.problem import Array, Branch, Space
 from solvers.fixed_point import SCAN_RTOL, finish, polish_from

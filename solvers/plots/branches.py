@@ -8,8 +8,8 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from solvers.plot import BLUE, GREY, STYLE, VERMILION, save
-from solvers.static_branches import StaticBranches
+from solvers.branches.static import StaticBranches
+from solvers.plots.spectrum import BLUE, GREY, STYLE, VERMILION, save
 
 
 def branches_figure(path: Path, found: StaticBranches) -> None:

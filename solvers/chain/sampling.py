@@ -17,9 +17,9 @@ import numpy.typing as npt
 from derive.cell.parameters import Settings
 from derive.errors import AnsatzError
 from derive.site import SiteForm
-from solvers.chain_model import Model
-from solvers.chain_population import Population, columns
-from solvers.chain_streams import canonical_site
+from solvers.chain.model import Model
+from solvers.chain.population import Population, columns
+from solvers.chain.streams import canonical_site
 from solvers.result import CONVERGED
 
 Array = npt.NDArray[np.float64]

@@ -18,9 +18,9 @@ from derive.errors import ParameterError
 from derive.pipeline import derive_theory
 from derive.theory import Theory
 from solvers.averages import Estimate, Evaluator, Values
-from solvers.branch_points import BranchPoint, Inspector
+from solvers.branches.complexity import LOWER_BOUND
+from solvers.branches.points import BranchPoint, Inspector
 from solvers.budget import BudgetSpent
-from solvers.complexity import LOWER_BOUND
 from solvers.continuation import Point
 from solvers.critical.branches import FOLD, HIGH, LOW, ZERO, Follower, Traced
 from solvers.critical.polish import Settled, settle

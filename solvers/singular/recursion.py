@@ -19,7 +19,7 @@ from derive.stability.products import product_theory
 from solvers.averages import Estimate
 from solvers.budget import check_budget
 from solvers.codegen.emit import compile_function
-from solvers.singular import solution_share
+from solvers.singular.one_step import solution_share
 from solvers.solution import Solution, Solved
 from solvers.spectrum.symbolic_moments import MoreMoments
 

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from solvers.chain_fields import FieldLaw, draw_quenched, mean_product
-from solvers.chain_model import Entries, Local, Model
+from solvers.chain.fields import FieldLaw, draw_quenched, mean_product
+from solvers.chain.model import Entries, Local, Model
 
 Array = npt.NDArray[np.float64]
 

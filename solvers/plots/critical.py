@@ -11,7 +11,7 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
 from solvers.critical import Critical
-from solvers.plot import BLUE, GREY, STYLE, VERMILION, save
+from solvers.plots.spectrum import BLUE, GREY, STYLE, VERMILION, save
 
 LABELS = {"chi1": "χ₁", "spectral_radius": "gain at the unit circle", "spectral_abscissa": "gain at the imaginary axis"}
 

@@ -30,9 +30,9 @@ from solvers.averages import Estimate
 from solvers.budget import check_budget
 from solvers.measure import SiteMeasure
 from solvers.measure.site_measure import Array
-from solvers.product_recursion import ProductRecursion
 from solvers.result import CONVERGED
-from solvers.singular import symbolic_moments
+from solvers.singular.one_step import symbolic_moments
+from solvers.singular.recursion import ProductRecursion
 from solvers.solution import Solution, Solved, plain
 from solvers.spectrum.singular_moments import field_covariance, orthogonal_fields
 from solvers.untied_sites import UntiedSites

@@ -13,7 +13,7 @@ from derive.errors import AnsatzError, SizeError
 from solvers.averages import Estimate
 from solvers.equations import relative_errors
 from solvers.measure import SiteMeasure, StaticSites
-from solvers.singular_quantiles import LEVELS, LawNumbers, law_numbers
+from solvers.singular.quantiles import LEVELS, LawNumbers, law_numbers
 from solvers.solution import Solution, Solved, plain
 from solvers.spectrum.singular_law import Ends, SingularLaw
 from solvers.spectrum.singular_moments import moments_of

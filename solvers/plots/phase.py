@@ -15,7 +15,7 @@ from matplotlib.patches import Patch
 from solvers.phase.boundaries import Boundary
 from solvers.phase.diagram import PhaseDiagram
 from solvers.phase.regimes import NAMES
-from solvers.plot import STYLE, save
+from solvers.plots.spectrum import STYLE, save
 
 AREAS = ("#FFFFFF", "#DCEBF5", "#8FC3E4", "#4A90BF", "#F3E9A6", "#E39A6B", "#C9A0C6", "#BDBDBD", "#555555")
 """In the order of `NAMES`: they differ in lightness as well as in hue, so that they are told apart in grey."""

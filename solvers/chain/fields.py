@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from solvers.chain_streams import CanonicalSite
+from solvers.chain.streams import CanonicalSite
 
 Array = npt.NDArray[np.float64]
 

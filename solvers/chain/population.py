@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from solvers.chain_fields import Conditioner, FieldLaw, draw_quenched, mean_product
-from solvers.chain_model import Local, Model
-from solvers.chain_perturbation import Between, Perturbed
-from solvers.chain_streams import CanonicalSite
+from solvers.chain.fields import Conditioner, FieldLaw, draw_quenched, mean_product
+from solvers.chain.model import Local, Model
+from solvers.chain.perturbation import Between, Perturbed
+from solvers.chain.streams import CanonicalSite
 
 Array = npt.NDArray[np.float64]
 

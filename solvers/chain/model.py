@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from solvers.chain_streams import CanonicalSite
+from solvers.chain.streams import CanonicalSite
 from solvers.codegen.emit import compile_function
 
 Entries = Mapping[tuple[int, int], Any]

@@ -1,0 +1,1 @@
+"""Static solutions over a range of one parameter: branches, folds, stability, how many."""

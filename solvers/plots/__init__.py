@@ -1,0 +1,1 @@
+"""Figures; only these modules import matplotlib."""

@@ -1,0 +1,1 @@
+"""Singular values of the Jacobian: one step, and products over untied steps."""
