@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 import pytest
-from test_write_latex import CASES, theory_of
+from test_write_latex import CASES as WRITTEN
+from test_write_latex import theory_of
 
 from derive.write.content import blocks
 from derive.write.html import html
@@ -15,6 +16,7 @@ from derive.write.presenter import Display, Heading, Paragraph, text_presenter
 from derive.write.references import SOURCES, Register, sources_of
 from derive.write.text import derivation_text
 
+CASES = [*WRITTEN, "rate stationary", "gated-rnn stationary"]
 WITHOUT = {"fields", "stability"}
 """The step that starts from the model, and one that has no equations to start from."""
 
