@@ -12,7 +12,7 @@ from derive.cell import load, parse_cell, resolve
 from derive.errors import AnsatzError, ParameterError
 from derive.pipeline import derive_theory
 from solvers.budget import budget
-from solvers.compare import check, simulate, static
+from solvers.compare import check, counts, simulate, singular, static
 from solvers.compare import untied as untied_module
 from solvers.compare.edge import Scattering, edge_on_ray
 from solvers.compare.moments import moments
@@ -363,3 +363,13 @@ def test_static_theory_agrees_at_a_thousand_units(name, given):
 def test_untied_theory_agrees_at_a_thousand_units(name, given):
     found = check(load(name), given, ansatz="untied", N=1000, seeds=8)
     assert found.verdict == "agrees", found.as_dict()
+
+
+def test_dear_rows_are_left_out_and_named(monkeypatch):
+    """A density or a law of singular values that takes long does not keep the other rows waiting."""
+    monkeypatch.setattr(counts, "PATIENCE", 0.0)
+    monkeypatch.setattr(singular, "PATIENCE", 0.0)
+    found = check(load("vanilla"), {"sigma_w": 0.9, "sigma_b": 0.3}, N=64, seeds=4)
+    assert {"q[W_h]", "spectral_radius"} <= {row.quantity for row in found.rows}
+    assert not any(row.quantity.startswith(("count", "singular", "m1")) for row in found.rows)
+    assert sum("needs more than" in note for note in found.notes) == 2

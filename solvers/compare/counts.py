@@ -13,6 +13,7 @@ import numpy as np
 from derive.cell.parameters import Settings
 from derive.errors import AnsatzError
 from derive.theory import Theory
+from solvers.budget import BudgetSpent, budget, check_budget
 from solvers.measure import UnitColumns
 from solvers.simulate.elementwise import Array
 from solvers.solution import Solution
@@ -23,6 +24,9 @@ from solvers.threads import one_thread
 
 SHARES = (0.25, 0.5, 0.75)
 """What the disks hold, roughly."""
+
+PATIENCE = 30.0
+"""Seconds that the density may take; every network then needs a share of it."""
 
 TRIALS = 9
 OWN = 1
@@ -44,11 +48,13 @@ class CountRows:
         if not spectrum.boundary:
             return
         try:
-            density = static_density(theory, solution.linearised_at)
+            with budget(PATIENCE):
+                self._disks = _disks(static_density(theory, solution.linearised_at), spectrum)
         except AnsatzError as error:
             self.note = f"counts have no rows: {error}"
-            return
-        self._disks = _disks(density, spectrum)
+        except BudgetSpent:
+            check_budget()
+            self.note = f"counts have no rows: the density needs more than {PATIENCE:g} s"
 
     @one_thread
     def measure(self, eigenvalues: Array, sites: Mapping[str, Array]) -> dict[str, float]:

@@ -14,6 +14,7 @@ from solvers.spectrum.gain import GainMatrix, OutlierMap
 from solvers.spectrum.outliers import Outliers, find_outliers
 from solvers.spectrum.sites import Atom, SiteSpectrum, site_spectrum
 from solvers.spectrum.support import ETA, Resolved, Support, find_support
+from solvers.threads import one_thread
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class SpectrumResult:
     notes: tuple[str, ...] = ()
 
 
+@one_thread
 def spectrum_of(
     theory: Theory, values: Values, evaluator: Evaluator, tol: float, *, curves: bool = True, eta: float = ETA,
     isolated: bool = True,
