@@ -23,6 +23,7 @@ from solvers.averages import Estimate
 from solvers.measure import SiteMeasure
 from solvers.measure.site_measure import Array
 from solvers.solution import Solution, Solved
+from solvers.spectrum.singular_moments import adjoint_covariance
 from solvers.untied_sites import UntiedSites
 
 LOG2_UNITS, POPULATIONS = 14, 4
@@ -94,20 +95,8 @@ def pulled(step: SiteMeasure, G: Array) -> Array:
 
 
 def field_gradients(step: SiteMeasure, G: Array) -> Array:
-    """Gamma (K, K) of what the products pass back, zero between different matrices.
-
-    e is strictly lower triangular: a product passes back what later ones have passed to it.
-    """
-    K = len(step.fields)
-    direct = np.einsum("n,nsk,nst,ntl->kl", step.weights, step.a, G, step.a, optimize=True)
-    passed = np.einsum("n,nmk,npl->mpkl", step.weights, step.e, step.e, optimize=True)
-    gamma = np.zeros((K, K))
-    for k in reversed(range(K)):
-        for m in reversed(range(K)):
-            if step.matrices[k] == step.matrices[m]:
-                later = float(np.sum(passed[:, :, k, m] * gamma))
-                gamma[k, m] = step.gains[k] ** 2 * (direct[k, m] + later)
-    return gamma
+    """Gamma (K, K) of what the products pass back, zero between different matrices."""
+    return adjoint_covariance(step, step.mean(np.swapaxes(step.a, 1, 2) @ G @ step.a))
 
 
 def _spread(values: Array) -> Array:

@@ -41,23 +41,20 @@ class FilterMap:
     def moments(self, C: np.ndarray, *, states: bool = True) -> Moments:
         """Image, state covariances and error."""
         found = SignalCovariances(self.model, self.grid, self.direction_covariance(C))
-        image = np.zeros_like(C)
-        for members in self.model.groups:
-            for position, k in enumerate(members):
-                for m in members[position:]:
-                    factor = float(self.model.gains[k]) ** 2
-                    if factor == 0.0:
-                        continue
-                    image[k, m] = factor * found.combined(self._operands[:, k], self._operands[:, m])
-                    if k != m:
-                        image[m, k] = np.roll(image[k, m][::-1], 1)
-                    else:
-                        image[k, k] = 0.5 * (image[k, k] + np.roll(image[k, k][::-1], 1))
+
+        def pair(k: int, m: int) -> np.ndarray:
+            factor = float(self.model.gains[k]) ** 2
+            if factor == 0.0:
+                return np.zeros(self.grid.n)
+            covariance = factor * found.combined(self._operands[:, k], self._operands[:, m])
+            return covariance if k != m else 0.5 * (covariance + self.grid.reflected(covariance))
+
+        image = self.grid.field_covariances(self.model.groups, len(C), pair)
         return Moments(image, self._state_covariances(C, found) if states else {}, found.error)
 
     def direction_covariance(self, C: np.ndarray) -> np.ndarray:
         """Centred covariances of the directions, (D, D, n)."""
-        return self.grid.covariance(_filtered(self._directions, self.base_spectrum(C)))
+        return self.grid.covariance(filtered(self._directions, self.base_spectrum(C)))
 
     def base_spectrum(self, C: np.ndarray) -> np.ndarray:
         """Spectra of fields, biases and inputs, (n/2 + 1, R, R)."""
@@ -74,7 +71,7 @@ class FilterMap:
 
     def _state_covariances(self, C: np.ndarray, found: SignalCovariances) -> dict[str, np.ndarray]:
         form, named = self.model.form, {}
-        gaussian = self.grid.covariance(_filtered(self._states, self.base_spectrum(C)))
+        gaussian = self.grid.covariance(filtered(self._states, self.base_spectrum(C)))
         for number, state in enumerate(form.gaussian):
             named[str(state)] = gaussian[number, number] + self.model.state_means[number] ** 2
         for number, state in enumerate(form.filtered):
@@ -86,8 +83,8 @@ class FilterMap:
         return {str(state): named[str(state)] for state in self.model.site.states}
 
 
-def _filtered(response: np.ndarray, spectrum: np.ndarray) -> np.ndarray:
-    """conj(R) S R^T at every frequency, frequencies last."""
+def filtered(response: np.ndarray, spectrum: np.ndarray) -> np.ndarray:
+    """Spectra behind linear filters: conj(R) S R^T at every frequency, (n, i, j), with frequencies last, (i, j, n)."""
     return np.moveaxis(np.conj(response) @ spectrum @ np.swapaxes(response, 1, 2), 0, -1)
 
 

@@ -70,7 +70,7 @@ class FilterModel:
     def directions_of_base(self, z: np.ndarray) -> np.ndarray:
         """Response of every direction to the base variables, (n, D, R)."""
         count = len(self.form.base)
-        states = self._solve(self._A, z, np.broadcast_to(self._B, (z.size, *self._B.shape)))
+        states = self.states_of_base(z)
         found = np.zeros((z.size, len(self.directions), count), dtype=complex)
         for row, weights in enumerate(self._weights):
             for (symbol, delay), factor in weights.items():

@@ -104,11 +104,7 @@ def _power(count: float) -> int:
 
 
 def _start(model: FilterModel, grid: Grid, amplitude: float, width: float) -> np.ndarray:
-    K = len(model.gains)
-    C = np.zeros((K, K, grid.n))
-    for k in range(K):
-        C[k, k] = model.gains[k] ** 2 * amplitude * np.exp(-0.5 * (grid.lags / width) ** 2)
-    return C
+    return grid.bell(model.gains**2 * amplitude, width)
 
 
 def _solved(model: FilterModel, grid: Grid, start: np.ndarray) -> _Attempt | None:

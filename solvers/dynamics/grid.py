@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +38,30 @@ class Grid:
     def covariance(self, spectrum: np.ndarray) -> np.ndarray:
         """Inverse of `spectrum`."""
         return np.fft.irfft(spectrum, self.n, axis=-1)
+
+    def reflected(self, covariance: np.ndarray) -> np.ndarray:
+        """C(-tau) of a covariance C(tau), (n,)."""
+        return np.roll(covariance[::-1], 1)
+
+    def bell(self, variances: np.ndarray, width: float) -> np.ndarray:
+        """A first guess of K covariances: Gaussians of the lag with these variances (K,), (K, K, n)."""
+        found = np.zeros((len(variances), len(variances), self.n))
+        for k, variance in enumerate(variances):
+            found[k, k] = variance * np.exp(-0.5 * (self.lags / width) ** 2)
+        return found
+
+    def field_covariances(
+        self, groups: Sequence[Sequence[int]], count: int, pair: Callable[[int, int], np.ndarray]
+    ) -> np.ndarray:
+        """(K, K, n) of K fields from that of ``pair`` (k, m), for k before m of one matrix; zero between matrices."""
+        found = np.zeros((count, count, self.n))
+        for members in groups:
+            for position, k in enumerate(members):
+                for m in members[position:]:
+                    found[k, m] = pair(k, m)
+                    if k != m:
+                        found[m, k] = self.reflected(found[k, m])
+        return found
 
     def longer(self) -> Grid:
         """Twice the window."""

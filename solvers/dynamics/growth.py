@@ -15,7 +15,7 @@ from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigs
 
 from derive.meanfield.filters import slope
 from solvers.budget import check_budget
-from solvers.dynamics.filter_map import FilterMap, SignalCovariances
+from solvers.dynamics.filter_map import FilterMap, SignalCovariances, filtered
 from solvers.dynamics.filter_model import FilterModel
 from solvers.dynamics.grid import Grid
 
@@ -65,21 +65,17 @@ class PerturbationMap:
         def apply(flat: np.ndarray) -> np.ndarray:
             return self._image(flat.reshape(K, K, n), directions, operands).ravel()
 
-        start = np.zeros((K, K, n))
-        width = 2.0 * self.model.memory
-        for k in range(K):
-            start[k, k] = np.exp(-0.5 * (self.grid.lags / width) ** 2)
-        return _leading(apply, start.ravel())
+        return _leading(apply, self.grid.bell(np.ones(K), 2.0 * self.model.memory).ravel())
 
     def _image(self, D: np.ndarray, directions: np.ndarray, operands: np.ndarray) -> np.ndarray:
         spectrum = np.moveaxis(self.grid.spectrum(D), -1, 0)
-        X = self.grid.covariance(np.moveaxis(np.conj(directions) @ spectrum @ np.swapaxes(directions, 1, 2), 0, -1))
+        X = self.grid.covariance(filtered(directions, spectrum))
         J = operands.shape[2]
         signals = np.zeros((J, J, self.grid.n))
         for entry in self._entries:
             signals[entry.i, entry.j] += entry.values * X[entry.m, entry.n]
         S = np.moveaxis(self.grid.spectrum(signals), -1, 0)
-        image = self.grid.covariance(np.moveaxis(np.conj(operands) @ S @ np.swapaxes(operands, 1, 2), 0, -1))
+        image = self.grid.covariance(filtered(operands, S))
         kept = np.zeros_like(D)
         for members in self.model.groups:
             for k in members:

@@ -53,17 +53,14 @@ class SampledMap:
     def image(self, fields: np.ndarray, found: Trajectories) -> np.ndarray:
         """sigma^2 E[v_k(t) v_l(t + tau)] for fields of one matrix, (K, K, n)."""
         K = len(self._gains)
-        image = np.zeros((K, K, self.grid.n))
         if not found.finite:
-            return np.full_like(image, np.nan)
+            return np.full((K, K, self.grid.n), np.nan)
         v = self.sites.operands(found, fields)
-        for members in self.groups:
-            for position, k in enumerate(members):
-                for m in members[position:]:
-                    image[k, m] = self._gains[k] ** 2 * mean_covariance(self.grid, v[k], v[m])
-                    if k != m:
-                        image[m, k] = np.roll(image[k, m][::-1], 1)
-        return image
+
+        def pair(k: int, m: int) -> np.ndarray:
+            return np.asarray(self._gains[k] ** 2 * mean_covariance(self.grid, v[k], v[m]))
+
+        return self.grid.field_covariances(self.groups, K, pair)
 
     def states(self, found: Trajectories) -> np.ndarray:
         """E[s(t) s(t + tau)] of every state, (S, n)."""

@@ -156,11 +156,7 @@ def longer(setting: Setting) -> Setting | None:
 
 
 def _start(model: SampledModel, grid: Grid, amplitude: float) -> np.ndarray:
-    K = len(model.gains)
-    C = np.zeros((K, K, grid.n))
-    for k in range(K):
-        C[k, k] = model.gains[k] ** 2 * amplitude * np.exp(-0.5 * (grid.lags / (4.0 * model.pace)) ** 2)
-    return C
+    return grid.bell(model.gains**2 * amplitude, 4.0 * model.pace)
 
 
 def _spread(C: np.ndarray) -> float:

@@ -55,11 +55,7 @@ class TiltedMap:
 
     def start(self) -> np.ndarray:
         """A first guess of D."""
-        K = len(self.model.gains)
-        D = np.zeros((K, K, self.grid.n))
-        for k in range(K):
-            D[k, k] = np.exp(-0.5 * (self.grid.lags / (4.0 * self.model.pace)) ** 2)
-        return D
+        return self.grid.bell(np.ones(len(self.model.gains)), 4.0 * self.model.pace)
 
     def __call__(self, D: np.ndarray, rate: float) -> np.ndarray:
         """The image of D; not finite where the site alone grows faster than ``rate``."""
@@ -127,14 +123,11 @@ class TiltedMap:
             y[row] += values[:: self._stride] * x[column]
         for (row, column), values in self._e.items():
             y[row] += values[:: self._stride] * eta[column]
-        image = np.zeros((K, K, self.grid.n))
-        for members in self._groups:
-            for position, k in enumerate(members):
-                for m in members[position:]:
-                    image[k, m] = self.model.gains[k] ** 2 * mean_covariance(self.grid, y[k], y[m]) * self._weights
-                    if k != m:
-                        image[m, k] = np.roll(image[k, m][::-1], 1)
-        return image
+
+        def pair(k: int, m: int) -> np.ndarray:
+            return np.asarray(self.model.gains[k] ** 2 * mean_covariance(self.grid, y[k], y[m]) * self._weights)
+
+        return self.grid.field_covariances(self._groups, K, pair)
 
 
 def _filled(entries: Entries, shape: tuple[int, int]) -> dict[tuple[int, int], np.ndarray]:

@@ -16,7 +16,7 @@ def unit_gains(measure: SiteMeasure) -> tuple[Array, Array]:
     """Phi = sigma^2 E[b b^T + e Phi e^T] and Psi = sigma^2 E[a^T a + e^T Psi e], (K, K), nil between matrices."""
     a, b = measure.a, measure.b
     phi = field_covariance(measure, measure.mean(b @ _t(b)))
-    return phi, _through(measure, measure.mean(_t(a) @ a), _t(measure.e))
+    return phi, adjoint_covariance(measure, measure.mean(_t(a) @ a))
 
 
 def same_matrix(measure: SiteMeasure) -> Array:
@@ -30,10 +30,15 @@ def field_covariance(measure: SiteMeasure, source: Array) -> Array:
     return _through(measure, source, measure.e)
 
 
+def adjoint_covariance(measure: SiteMeasure, source: Array) -> Array:
+    """Gamma = sigma^2 (source + E[e^T Gamma e]) inside each matrix: what products pass back; source, Gamma : (K, K)."""
+    return _through(measure, source, _t(measure.e))
+
+
 def _through(measure: SiteMeasure, source: Array, e: Array) -> Array:
     """sigma^2 (source + E[e X e^T]) = X; e (n, K, K) is strictly triangular: it ends after as many turns as fields."""
     found, inside = np.zeros_like(source), same_matrix(measure)
-    for _ in range(len(source) + 1):
+    for _ in range(len(source) + 1 if e.any() else 1):
         found = inside * (source + measure.mean(e @ found @ _t(e)))
     return found
 
