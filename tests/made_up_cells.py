@@ -27,6 +27,27 @@ C = 1.2
 c = { mean = 0.3, std = 0.5 }
 """
 
+PAIR = """
+equations = '''
+r  = sigmoid(W_r @ c + b)
+h' = a*h + (1 - a)*tanh(W_h @ (r*c'))
+c' = tanh(W_c @ (h/(1 + h*h)) + W_c @ c + x)
+'''
+[weights]
+W_r = 1.5
+W_h = "g"
+W_c = "g"
+[biases]
+b = { mean = 0.3, std = 0.5 }
+[inputs]
+x = { variance = "R" }
+[parameters]
+g = 1.0
+a = 0.4
+R = 0.0
+"""
+"""Two states, a nested product, a shared matrix, a division and a product of a new state."""
+
 SHARED = """
 name = "shared"
 equations = \"\"\"

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from made_up_cells import PAIR
 
 from derive import load, parse_cell
 from derive.cell import resolve
@@ -20,27 +21,6 @@ from solvers.simulate.backward import measure_tied_gradient, measure_untied_grad
 from solvers.simulate.lyapunov import measure_lyapunov
 from solvers.simulate.stepper import Stepper
 from solvers.solve import solve
-
-PAIR = """
-equations = '''
-r  = sigmoid(W_r @ c + b)
-h' = a*h + (1 - a)*tanh(W_h @ (r*c'))
-c' = tanh(W_c @ (h/(1 + h*h)) + W_c @ c + x)
-'''
-[weights]
-W_r = 1.5
-W_h = "g"
-W_c = "g"
-[biases]
-b = { mean = 0.3, std = 0.5 }
-[inputs]
-x = { variance = "R" }
-[parameters]
-g = 1.0
-a = 0.4
-R = 0.0
-"""
-"""Two states, a nested product, a shared matrix, a division and a product of a new state."""
 
 
 def cell_of(name):

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from made_up_cells import PAIR
 from scipy import integrate
 
 from derive import load, parse_cell, shipped
@@ -17,27 +18,6 @@ from solvers.compare.lyapunov import lyapunov
 from solvers.simulate import Network, relax
 from solvers.simulate.lyapunov import Benettin, entropy_rate, kaplan_yorke, measure_lyapunov
 from solvers.simulate.stepper import Stepper, chosen_step
-
-PAIR = """
-equations = '''
-r  = sigmoid(W_r @ c + b)
-h' = a*h + (1 - a)*tanh(W_h @ (r*c'))
-c' = tanh(W_c @ (h/(1 + h*h)) + W_c @ c + x)
-'''
-[weights]
-W_r = 1.5
-W_h = "g"
-W_c = "g"
-[biases]
-b = { mean = 0.3, std = 0.5 }
-[inputs]
-x = { variance = "R" }
-[parameters]
-g = 1.0
-a = 0.4
-R = 0.0
-"""
-"""Two states, a nested product, a shared matrix, a division and a product of a new state."""
 
 LINEAR = 'equations = "h\' = W @ h"\n[weights]\nW = 0.9'
 

@@ -28,6 +28,11 @@ class InputSettings:
     correlation: float
     time: Literal["iid", "constant"]
 
+    @property
+    def moves(self) -> bool:
+        """Whether it changes in time: drawn anew at each step, and not the same number for all."""
+        return self.time == "iid" and self.variance > self.mean**2
+
 
 @dataclass(frozen=True)
 class Settings:

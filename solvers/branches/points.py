@@ -163,8 +163,7 @@ class Inspector:
         """By support, outliers and atoms; a support that clearly crosses the line settles it."""
         theory, evaluator = self.space.theory, self.space.evaluator
         refuse_haar(theory)
-        excess = self._edge.excess(theory, values, evaluator, SCAN_RTOL)
-        if excess.value > 1e-3 + 10 * excess.error:
+        if self._edge.clearly_crossed(theory, values, evaluator):
             return False
         return is_stable(theory, spectrum_of(theory, values, evaluator, self.tol, curves=False, isolated=isolated))
 

@@ -9,7 +9,7 @@ from derive.cell import resolve
 from solvers.budget import BudgetSpent, time_left
 from solvers.cli.assignments import assignments
 from solvers.cli.chosen import chosen_cell
-from solvers.cli.objects import print_json, unfinished
+from solvers.cli.objects import print_found, unfinished
 from solvers.cli.progress import Progress
 from solvers.compare import check
 from solvers.compare.stationary import check_stationary
@@ -40,10 +40,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _shown(given: argparse.Namespace, found: dict[str, Any], converged: bool) -> int:
-    if given.json:
-        print_json(found)
-    else:
-        print(check_text(found), end="")
+    print_found(given, found, check_text)
     if found["verdict"] == "disagrees":
         return 1
     return 0 if converged else 3

@@ -10,7 +10,7 @@ from derive.errors import ParameterError
 from solvers.budget import BudgetSpent
 from solvers.cli.assignments import assignments
 from solvers.cli.chosen import chosen_cell
-from solvers.cli.objects import print_json
+from solvers.cli.objects import print_found
 from solvers.cli.progress import Progress
 from solvers.cli.spectrum import writable_figure
 from solvers.critical import critical
@@ -39,10 +39,7 @@ def run(given: argparse.Namespace) -> int:
             from solvers.plots.critical import critical_figure  # optional dependency
 
             critical_figure(target, found)
-    if given.json:
-        print_json(found.as_dict())
-    else:
-        print(critical_text(found.as_dict()), end="")
+    print_found(given, found.as_dict(), critical_text)
     return 0 if found.converged else 3
 
 

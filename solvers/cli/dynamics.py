@@ -7,7 +7,7 @@ import argparse
 from derive.cell import resolve
 from solvers.cli.assignments import assignments
 from solvers.cli.chosen import chosen_cell
-from solvers.cli.objects import print_json
+from solvers.cli.objects import print_found
 from solvers.cli.progress import Progress
 from solvers.dynamics import dynamics
 from solvers.tables.dynamics import dynamics_text
@@ -20,8 +20,5 @@ def run(given: argparse.Namespace) -> int:
     resolve(cell, parameters)
     with Progress(f"stationary mean field of {cell.name}"):
         found = dynamics(cell, parameters, tol=given.tol, seed=given.seed)
-    if given.json:
-        print_json(found.as_dict())
-    else:
-        print(dynamics_text(found.as_dict()), end="")
+    print_found(given, found.as_dict(), dynamics_text)
     return 0 if found.converged else 3

@@ -7,7 +7,7 @@ import argparse
 from solvers.branches.static import check_grid, fixed_points
 from solvers.cli.assignments import assignments
 from solvers.cli.chosen import chosen_cell
-from solvers.cli.objects import print_json
+from solvers.cli.objects import print_found
 from solvers.cli.progress import Progress
 from solvers.cli.spectrum import writable_figure
 from solvers.result import CONVERGED
@@ -25,9 +25,5 @@ def run(given: argparse.Namespace) -> int:
             from solvers.plots.branches import branches_figure  # optional dependency
 
             branches_figure(target, found)
-    record = found.as_dict()
-    if given.json:
-        print_json(record)
-    else:
-        print(fixed_points_text(record), end="")
+    print_found(given, found.as_dict(), fixed_points_text)
     return 0 if found.verdict == CONVERGED else 3

@@ -7,7 +7,7 @@ import argparse
 from derive.cell import resolve
 from solvers.cli.assignments import assignments
 from solvers.cli.chosen import chosen_cell
-from solvers.cli.objects import print_json
+from solvers.cli.objects import print_found
 from solvers.cli.progress import Progress
 from solvers.compare.gradient import gradient
 from solvers.result import CONVERGED
@@ -24,8 +24,5 @@ def run(given: argparse.Namespace) -> int:
             cell, parameters, ansatz=given.ansatz, lags=given.lags, N=given.N, seeds=given.seeds, seed=given.seed,
             progress=progress,
         )  # fmt: skip
-    if given.json:
-        print_json(found.as_dict())
-    else:
-        print(gradient_text(found.as_dict()), end="")
+    print_found(given, found.as_dict(), gradient_text)
     return 0 if found.verdict == CONVERGED else 3

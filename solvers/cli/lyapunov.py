@@ -7,7 +7,7 @@ import argparse
 from derive.cell import resolve
 from solvers.cli.assignments import assignments
 from solvers.cli.chosen import chosen_cell
-from solvers.cli.objects import print_json
+from solvers.cli.objects import print_found
 from solvers.cli.progress import Progress
 from solvers.compare.lyapunov import lyapunov
 from solvers.tables.lyapunov import lyapunov_text
@@ -23,8 +23,5 @@ def run(given: argparse.Namespace) -> int:
             cell, parameters, N=given.N, exponents=given.exponents, seeds=given.seeds, seed=given.seed,
             scale=given.scale, progress=progress,
         )  # fmt: skip
-    if given.json:
-        print_json(found.as_dict())
-    else:
-        print(lyapunov_text(found.as_dict()), end="")
+    print_found(given, found.as_dict(), lyapunov_text)
     return 0 if found.converged else 3

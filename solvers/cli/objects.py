@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from derive.cell import Cell, resolve
@@ -25,6 +25,14 @@ def unfinished(cell: Cell, given: argparse.Namespace, spent: BudgetSpent, **rest
 def print_json(found: Mapping[str, Any]) -> None:
     """Print the object; numbers that are not finite become null."""
     print(json_text(found), end="")
+
+
+def print_found(given: argparse.Namespace, found: Mapping[str, Any], text: Callable[[dict[str, Any]], str]) -> None:
+    """Print what a command found: the object with ``--json``, else its text."""
+    if given.json:
+        print_json(found)
+    else:
+        print(text(dict(found)), end="")
 
 
 def json_text(found: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ import argparse
 from solvers.branches.static import check_grid
 from solvers.cli.assignments import assignments
 from solvers.cli.chosen import chosen_cell
-from solvers.cli.objects import print_json
+from solvers.cli.objects import print_found
 from solvers.cli.progress import Progress
 from solvers.cli.spectrum import writable_figure
 from solvers.output import writable_file
@@ -31,9 +31,5 @@ def run(given: argparse.Namespace) -> int:
             from solvers.plots.phase import phase_figure  # optional dependency
 
             phase_figure(figure, found)
-    record = found.as_dict()
-    if given.json:
-        print_json(record)
-    else:
-        print(phase_text(record), end="")
+    print_found(given, found.as_dict(), phase_text)
     return 0 if found.verdict == CONVERGED else 3

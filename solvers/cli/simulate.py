@@ -8,7 +8,7 @@ from derive.cell import resolve
 from solvers.budget import time_left
 from solvers.cli.assignments import assignments
 from solvers.cli.chosen import chosen_cell
-from solvers.cli.objects import print_json
+from solvers.cli.objects import print_found
 from solvers.cli.progress import Progress
 from solvers.compare import simulate
 from solvers.tables.comparison import simulate_text
@@ -23,8 +23,5 @@ def run(given: argparse.Namespace) -> int:
         found = simulate(
             cell, parameters, ansatz=given.ansatz, N=given.N, seeds=given.seeds, seed=given.seed, progress=progress
         )
-    if given.json:
-        print_json(found)
-    else:
-        print(simulate_text(found), end="")
+    print_found(given, found, simulate_text)
     return 0 if found["rows"] and time_left() != 0.0 else 3

@@ -9,7 +9,8 @@ import numpy as np
 
 from derive.cell.spec import Cell
 from derive.errors import AnsatzError
-from solvers.dynamics import StationaryState, dynamics
+from solvers.dynamics import dynamics
+from solvers.result import CONVERGED
 
 FAR = 0.3
 """Relative difference of root mean squares above which no state of the theory is the one that was measured."""
@@ -25,6 +26,11 @@ class MaximalExponent:
     notes: tuple[str, ...] = ()
     converged: bool = True
 
+    @property
+    def verdict(self) -> str:
+        """ "converged", or that the theory did not."""
+        return CONVERGED if self.converged else "not converged: the theory's exponent, see notes"
+
 
 def maximal_exponent(
     cell: Cell, parameters: Mapping[str, object] | None, measured: Sequence[Mapping[str, float]]
@@ -39,11 +45,11 @@ def maximal_exponent(
     notes = list(found.notes)
     if not known:
         return MaximalExponent(None, None, (*notes, "no theory of the exponent at these parameters"), found.complete)
-    nearest = min(known, key=lambda state: _distance(state, Q)) if Q else known[-1]
+    nearest = min(known, key=lambda state: distance(state.Q, Q)) if Q else known[-1]
     if len(known) > 1:
         levels = ", ".join(f"{name} = {value:.4g}" for name, value in nearest.Q.items())
         notes.append(f"theory has {len(known)} stationary states; its exponent is that of the one with Q {levels}")
-    if Q and _distance(nearest, Q) > FAR * sum(np.sqrt(value) for value in Q.values()) + FAR:
+    if Q and distance(nearest.Q, Q) > FAR * sum(np.sqrt(value) for value in Q.values()) + FAR:
         notes.append("no stationary state of the theory is near the one in which the networks were found")
         return MaximalExponent(None, None, tuple(notes), found.complete)
     error = nearest.error.get("lyapunov_max")
@@ -53,5 +59,6 @@ def maximal_exponent(
     return MaximalExponent(nearest.lyapunov_max, error, tuple(notes), converged)
 
 
-def _distance(state: StationaryState, Q: Mapping[str, float]) -> float:
-    return float(sum(abs(np.sqrt(state.Q[name]) - np.sqrt(value)) for name, value in Q.items()))
+def distance(theory: Mapping[str, float], measured: Mapping[str, float]) -> float:
+    """Between two sets of mean squares by state: the sum of the differences of their roots."""
+    return float(sum(abs(np.sqrt(theory[name]) - np.sqrt(value)) for name, value in measured.items()))

@@ -13,10 +13,11 @@ from derive.cell.spec import Cell
 from derive.errors import AnsatzError, ParameterError
 from solvers.adjoint import adjoint_norms
 from solvers.budget import BudgetSpent
-from solvers.compare.exponent import maximal_exponent
+from solvers.compare.exponent import distance, maximal_exponent
 from solvers.result import CONVERGED
 from solvers.simulate.backward import GradientMeasurement, measure_tied_gradient, measure_untied_gradient
 from solvers.simulate.elementwise import Array
+from solvers.simulate.measurement import unsettled
 from solvers.solution import Solution, Solved, plain
 from solvers.solve import solve
 from solvers.threads import one_thread
@@ -68,8 +69,7 @@ class Gradient:
         found = self.measurement
         if found is None or found.converged:
             return CONVERGED
-        missing = [text for text, settled in zip(found.outcomes, found.settled, strict=True) if not settled]
-        return f"not converged: {len(missing)} of {len(found.settled)} networks; the first: {missing[0]}"
+        return unsettled(found.outcomes, found.settled)
 
     @property
     def measured_growth(self) -> Array | None:
@@ -198,7 +198,7 @@ def _reached(solved: Solved, measurement: GradientMeasurement | None, notes: lis
     if not stable or measurement is None or not all(np.isfinite(value) for value in measurement.Q.values()):
         return stable[-1] if stable else None
     Q = measurement.Q
-    return min(stable, key=lambda s: sum(abs(np.sqrt(q) - np.sqrt(Q[name])) for name, q in s.numbers["Q"].items()))
+    return min(stable, key=lambda solution: distance(solution.numbers["Q"], Q))
 
 
 def _stationary(
@@ -218,11 +218,10 @@ def _stationary(
     except BudgetSpent as spent:
         return Gradient(cell, STATIONARY, settings.parameters, None, None, None, time, None, None, measurement,
                         f"not converged: {spent}")  # fmt: skip
-    verdict = CONVERGED if theory.converged else "not converged: the theory's exponent, see notes"
     norm = error = None
     if theory.value is not None and np.isfinite(theory.value):
         with np.errstate(over="ignore"):
             norm = np.exp(theory.value * time)
             error = norm * time * (np.nan if theory.error is None else theory.error)
     return Gradient(cell, STATIONARY, settings.parameters, theory.value, theory.error, None, time, norm, error,
-                    measurement, verdict, theory.notes)  # fmt: skip
+                    measurement, theory.verdict, theory.notes)  # fmt: skip

@@ -13,9 +13,8 @@ from derive.cell.parameters import resolve
 from derive.cell.spec import Cell
 from solvers.budget import BudgetSpent
 from solvers.compare.exponent import MaximalExponent, maximal_exponent
-from solvers.result import CONVERGED
 from solvers.simulate.lyapunov import LyapunovMeasurement, measure_lyapunov
-from solvers.simulate.measurement import Row
+from solvers.simulate.measurement import Row, unsettled
 from solvers.solution import plain
 from solvers.threads import one_thread
 
@@ -60,10 +59,7 @@ class LyapunovComparison:
     def verdict(self) -> str:
         """ "converged", or how many networks did not settle and what the first of them says."""
         found = self.measurement
-        if found.converged:
-            return CONVERGED if self.theory.converged else "not converged: the theory's exponent, see notes"
-        missing = [text for text, settled in zip(found.outcomes, found.settled, strict=True) if not settled]
-        return f"not converged: {len(missing)} of {found.seeds} networks; the first: {missing[0]}"
+        return self.theory.verdict if found.converged else unsettled(found.outcomes, found.settled)
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON object of ``gatefield lyapunov``."""

@@ -17,6 +17,7 @@ from solvers.codegen.sampling import normal_points
 from solvers.critical.coarse_gain import CoarseGain
 from solvers.critical.problem import Array, Branch
 from solvers.equations import Completed
+from solvers.fixed_point import SCAN_RTOL
 from solvers.replicas import spectral_radius_of
 from solvers.result import FixedPoint
 from solvers.solve import off_the_kink
@@ -24,6 +25,8 @@ from solvers.spectrum.gain import GainMatrix
 from solvers.spectrum.support import Resolved, needed_resolution
 
 ANGLES, LOG2_SITES = 13, 8
+CLEAR = 1e-3
+"""Above this excess of the gain on the line of stability (and ten errors) a support crosses it without doubt."""
 
 
 class Criterion(Protocol):
@@ -89,6 +92,11 @@ class Edge:
         lam = complex(line(np.array([where]))[0])
         shifted = np.array([complex(lam.real, max(abs(lam.imag), eta))])
         return Estimate(best, float(gain.log_radius(shifted, rtol)[1][0]))
+
+    def clearly_crossed(self, theory: Theory, values: Values, evaluator: Evaluator) -> bool:
+        """Whether the support crosses the line of stability beyond doubt, so that no finer number is needed."""
+        excess = self.excess(theory, values, evaluator, SCAN_RTOL)
+        return excess.value > CLEAR + 10 * excess.error
 
     def _site_eigenvalues(self, values: Values) -> Array:
         """A sample of the eigenvalues of L, (n, S)."""

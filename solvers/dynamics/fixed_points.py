@@ -25,10 +25,7 @@ def stable_fixed_points(
     cell: Cell, site: SiteForm, parameters: Mapping[str, object] | None, settings: Settings
 ) -> tuple[list[StationaryState], list[str]]:
     """Every stable static solution, and notes on what kept others from being found."""
-    moving = [
-        name for name, given in settings.inputs.items() if given.time == "iid" and given.variance > given.mean**2
-    ]
-    if moving:
+    if any(given.moves for given in settings.inputs.values()):
         return [], []
     try:
         with budget(MOST_SECONDS):

@@ -66,8 +66,7 @@ def phase(
 
 
 def _refuse_moving_inputs(settings: Settings) -> None:
-    names = [name for name, given in settings.inputs.items()
-             if given.time == "iid" and given.variance > given.mean**2]  # fmt: skip
+    names = [name for name, given in settings.inputs.items() if given.moves]
     if names:
         raise AnsatzError(
             f"with inputs that are redrawn at each step ({', '.join(names)}) nothing is at rest, and regimes are told "

@@ -14,16 +14,13 @@ from solvers.branches.complexity import complexity
 from solvers.budget import BudgetSpent
 from solvers.critical.criterion import Edge
 from solvers.critical.problem import Space
-from solvers.fixed_point import SCAN_RTOL, solve_all
+from solvers.fixed_point import solve_all
 from solvers.result import CONVERGED, FixedPoint
 from solvers.site_roots import several_roots
 from solvers.solve import moments_at, off_the_kink
 from solvers.spectrum import SpectrumResult, spectrum_of
 
 TOL = 1e-8
-CLEAR = 1e-3
-"""Above this excess of the gain on the line of stability (and ten errors) a solution is unstable without more ado."""
-
 STABLE, MARGINAL, UNSTABLE, UNKNOWN = "stable", "marginal", "unstable", "unknown"
 
 
@@ -82,8 +79,7 @@ class StaticSolver:
         numbers, _ = moments_at(space.theory, space.evaluator, point, TOL)
         zero = not any(point.values[s] for s in space.equations.feedback) and bool(space.equations.feedback)
         kind = "zero" if zero else "active"
-        excess = self._edge.excess(space.theory, near.values, space.evaluator, SCAN_RTOL)
-        if excess.value > CLEAR + 10 * excess.error:
+        if self._edge.clearly_crossed(space.theory, near.values, space.evaluator):
             level = (0.0, 0.0) if zero else self._complexity(near.values)
             return StaticState(kind, numbers["Q"], UNSTABLE, np.nan, np.nan, level, point.verdict)
         spectrum = spectrum_of(space.theory, near.values, space.evaluator, TOL, curves=False, isolated=isolated)

@@ -18,6 +18,7 @@ from derive.cell.spec import Cell
 from derive.errors import ParameterError
 from solvers.budget import BudgetSpent, check_budget
 from solvers.simulate.elementwise import Array
+from solvers.simulate.measurement import each_network
 from solvers.simulate.network import Network
 from solvers.simulate.stepper import chosen_step
 from solvers.simulate.untied import require_discrete, sample_untied
@@ -119,8 +120,7 @@ def _measured(
     cell: Cell, N: int, lags: Array, work: Callable[[np.random.SeedSequence], _Sample], seed: int, seeds: int,
     executor: Executor | None,
 ) -> GradientMeasurement:  # fmt: skip
-    sequences = np.random.SeedSequence(seed).spawn(seeds)
-    samples = list(executor.map(work, sequences) if executor is not None else map(work, sequences))
+    samples = each_network(work, seed, seeds, executor)
     Q = np.mean([np.mean(sample.state**2, axis=1) for sample in samples], axis=0)
     return GradientMeasurement(
         N=N,

@@ -20,18 +20,16 @@ from derive.errors import ParameterError
 from solvers.budget import BudgetSpent, check_budget
 from solvers.simulate.batches import batch_errors
 from solvers.simulate.elementwise import Array
-from solvers.simulate.fixed_point import velocity
-from solvers.simulate.measurement import Measurement, Row
+from solvers.simulate.measurement import Measurement, Row, each_network
 from solvers.simulate.network import Network
+from solvers.simulate.runaway import Runaway
 from solvers.simulate.stepper import Stepper, chosen_step
 
-RUNAWAY = 1e6  # growth of the mean square that counts as divergence
 SPREAD = 14.0  # logarithms by which directions may grow apart between two QR: nine digits are left of the smallest
 ALIGN = 40  # frames in which directions turn to where they grow, before anything is measured
 BATCHES = 16
 DRIFT_IN_ERRORS = 3.0
 LARGE = 5.0  # an exponent above 1/LARGE in size needs to be known to this multiple of the precision, relative to it
-AT_REST = 1e-7  # velocity, relative to the state
 
 
 @dataclass(frozen=True)
@@ -107,8 +105,7 @@ def measure_lyapunov(
         sample_lyapunov, cell, settings, N, exponents, transient=transient, window=window, longest=longest,
         precision=precision, tolerance=tolerance, scale=scale,
     )  # fmt: skip
-    sequences = np.random.SeedSequence(seed).spawn(seeds)
-    samples = tuple(executor.map(work, sequences) if executor is not None else map(work, sequences))
+    samples = each_network(work, seed, seeds, executor)
     return LyapunovMeasurement(
         rows=_rows(samples, exponents),
         N=N,
@@ -162,17 +159,12 @@ class Benettin:
         self.logs: list[Array] = []
         self.squares: list[Array] = []
         self._between = max(1, round(1.0 / stepper.dt))
-        self._limit = RUNAWAY * max(1.0, self._size)
-
-    @property
-    def _size(self) -> float:
-        with np.errstate(all="ignore"):
-            return float(np.max(np.mean(self.state**2, axis=1)))
+        self._runaway = Runaway(state)
 
     @property
     def diverged(self) -> bool:
         """The mean square of a state has grown by 1e6, or is not finite."""
-        return not self._size <= self._limit
+        return self._runaway(self.state)
 
     @property
     def duration(self) -> float:
@@ -286,8 +278,7 @@ def _result(runner: Benettin, precision: float, tolerance: float, stopped: str) 
         text = f"{stopped}nothing was measured"
         return LyapunovSample({}, unknown, unknown, 0.0, dt, runner.step_error, False, False, text)
     order = np.argsort(-rates.mean(axis=0), kind="stable")
-    speed = float(np.sqrt(np.mean(velocity(runner.stepper.network, runner.state) ** 2)))
-    rest = not runner.stepper.driven and speed <= AT_REST * max(1.0, float(np.sqrt(np.mean(runner.state**2))))
+    rest = runner.stepper.rests(runner.state)
     settled = not stopped and runner.precise(precision) and runner.step_error <= 10 * tolerance
     squares = np.mean(runner.squares[len(runner.squares) // 4 :], axis=0)
     return LyapunovSample(

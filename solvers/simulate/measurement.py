@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from solvers.simulate.elementwise import Array
+
+Sample = TypeVar("Sample")
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,20 @@ class Measurement:
         lines += [f"  {row.quantity} = {row.mean:.6g} +- {row.standard_error:.2g}" for row in self.rows]
         lines += [f"  network {k}: {text}" for k, text in enumerate(self.outcomes) if not self.settled[k]]
         return "\n".join(lines)
+
+
+def each_network(
+    work: Callable[[np.random.SeedSequence], Sample], seed: int, seeds: int, executor: Executor | None
+) -> tuple[Sample, ...]:
+    """``work`` on each of ``seeds`` sequences spawned from one root; the result does not depend on the executor."""
+    sequences = np.random.SeedSequence(seed).spawn(seeds)
+    return tuple(executor.map(work, sequences) if executor is not None else map(work, sequences))
+
+
+def unsettled(outcomes: Sequence[str], settled: Sequence[bool]) -> str:
+    """The verdict where some networks did not settle: how many, and what the first of them says."""
+    missing = [text for text, well in zip(outcomes, settled, strict=True) if not well]
+    return f"not converged: {len(missing)} of {len(settled)} networks; the first: {missing[0]}"
 
 
 def rows_from(values: Sequence[Mapping[str, float]]) -> tuple[Row, ...]:

@@ -13,7 +13,7 @@ from derive.cell.parameters import Settings
 from derive.cell.spec import Cell
 from solvers.simulate.elementwise import Array
 from solvers.simulate.fixed_point import FixedPoint, newton_from, relax
-from solvers.simulate.measurement import Measurement, rows_from
+from solvers.simulate.measurement import Measurement, each_network, rows_from
 from solvers.simulate.network import Network
 from solvers.simulate.planted import plant
 from solvers.simulate.spectra import eigenvalues, spectral_abscissa, spectral_radius
@@ -88,8 +88,7 @@ def measure_static(
         tolerance=tolerance,
         max_steps=max_steps,
     )
-    sequences = np.random.SeedSequence(seed).spawn(seeds)
-    samples = tuple(executor.map(work, sequences) if executor is not None else map(work, sequences))
+    samples = each_network(work, seed, seeds, executor)
     return StaticMeasurement(
         rows=rows_from([sample.values for sample in samples]),
         N=N,

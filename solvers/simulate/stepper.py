@@ -10,6 +10,7 @@ import numpy as np
 
 from derive.errors import AnsatzError, ParameterError
 from solvers.simulate.elementwise import Array
+from solvers.simulate.fixed_point import velocity
 from solvers.simulate.network import Inputs, Network
 
 RICHARDSON = 16.0 / 15.0
@@ -17,6 +18,9 @@ RICHARDSON = 16.0 / 15.0
 
 LONGEST, SHORTEST = 1.0, 2.0**-13
 """Steps, in the time unit of the cell, between which one is chosen."""
+
+AT_REST = 1e-7
+"""Root mean square velocity, relative to the state, below which it has come to rest."""
 
 
 class Stepper:
@@ -37,7 +41,7 @@ class Stepper:
         self.discrete = network.cell.time == "discrete"
         self.dt = 1.0 if self.discrete else dt
         given = network.settings.inputs
-        self.driven = tuple(name for name, own in given.items() if own.time == "iid" and own.variance > own.mean**2)
+        self.driven = tuple(name for name, own in given.items() if own.moves)
         if self.driven and not self.discrete:
             raise AnsatzError(
                 f"input {self.driven[0]} is independent at all times, which has no meaning for a flow; "
@@ -80,6 +84,10 @@ class Stepper:
         with np.errstate(all="ignore"):
             gaps = [_rms(a - b) / max(_rms(b), 1e-12) for a, b in zip(whole, half, strict=True)]
         return float(RICHARDSON * max(gaps) / self.dt)
+
+    def rests(self, state: Array) -> bool:
+        """Whether nothing moves at a state (S, N)."""
+        return not self.driven and _rms(velocity(self.network, state)) <= AT_REST * max(1.0, _rms(state))
 
     def _flow(self, state: Array) -> Array:
         return self.network.evaluate(state).new_state

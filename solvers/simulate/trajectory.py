@@ -18,16 +18,14 @@ from derive.errors import ParameterError
 from solvers.budget import BudgetSpent, check_budget
 from solvers.simulate.batches import batch_errors
 from solvers.simulate.elementwise import Array
-from solvers.simulate.fixed_point import velocity
-from solvers.simulate.measurement import Measurement, rows_from
+from solvers.simulate.measurement import Measurement, each_network, rows_from
 from solvers.simulate.network import Inputs, Network
+from solvers.simulate.runaway import Runaway
 from solvers.simulate.stepper import Stepper, chosen_step
 
-RUNAWAY = 1e6  # growth of the mean square that counts as divergence
 BATCHES = 8  # to each half of the window
 RELATIVE_DRIFT = 0.02
 DRIFT_IN_ERRORS = 3.0
-AT_REST = 1e-7  # velocity, relative to the state
 
 
 @dataclass(frozen=True)
@@ -90,8 +88,7 @@ def measure_trajectories(
     work = partial(
         _sample, cell, settings, N, lags, spacing, transient=transient, window=window, tolerance=tolerance, scale=scale
     )
-    sequences = np.random.SeedSequence(seed).spawn(seeds)
-    samples = tuple(executor.map(work, sequences) if executor is not None else map(work, sequences))
+    samples = each_network(work, seed, seeds, executor)
     at = spacing * np.arange(lags + 1.0)
     return TrajectoryMeasurement(
         rows=rows_from([_values(sample, at) for sample in samples]),
@@ -145,7 +142,7 @@ def _sample(
     table = {name: np.array([record[name] for record in records]) for name in records[0]}
     gains = {f"v {name}": settings.gains[network.weight_of[name]] for name in network.fields}
     steady = all(_steady(np.mean(series**2, axis=1)) for series in table.values())
-    rest = not run.stepper.driven and run.speed <= AT_REST * max(1.0, float(np.sqrt(np.mean(run.state**2))))
+    rest = run.stepper.rests(run.state)
     close = error <= 10 * tolerance
     return TrajectorySample(
         fields={name: gains[f"v {name}"] ** 2 * autocorrelation(table[f"v {name}"], lags) for name in network.fields},
@@ -166,23 +163,13 @@ class _Run:
         self.network, self.state, self.spacing, self.tolerance = network, state, spacing, tolerance
         self.time, self.step_error = 0.0, 0.0
         self._inputs: Inputs | None = None  # of the next step, where they are drawn already
-        self._limit = RUNAWAY * max(1.0, self._size)
+        self._runaway = Runaway(state)
         self.choose()
-
-    @property
-    def _size(self) -> float:
-        with np.errstate(all="ignore"):
-            return float(np.max(np.mean(self.state**2, axis=1)))
 
     @property
     def diverged(self) -> bool:
         """The mean square of a state has grown by 1e6, or is not finite."""
-        return not self._size <= self._limit
-
-    @property
-    def speed(self) -> float:
-        """Root mean square velocity."""
-        return float(np.sqrt(np.mean(velocity(self.network, self.state) ** 2)))
+        return self._runaway(self.state)
 
     def choose(self) -> None:
         """A step that is short enough here, and that a stride is a whole number of."""

@@ -20,15 +20,15 @@ from derive.errors import AnsatzError
 from solvers.simulate.batches import batch_errors
 from solvers.simulate.elementwise import Array
 from solvers.simulate.fixed_point import field_variances
-from solvers.simulate.measurement import Measurement, rows_from
+from solvers.simulate.measurement import Measurement, each_network, rows_from
 from solvers.simulate.network import Network, Step
+from solvers.simulate.runaway import Runaway, mean_square
 
 FIRST_CHECK = 32  # steps before the burn-in rule is asked for the first time
 RELATIVE_DRIFT = 0.01
 DRIFT_IN_ERRORS = 3.0
 NEGLIGIBLE = 1e-12  # a second moment this much below its start has decayed
 DECAYED = 1e-6  # nothing smaller is measured with any precision
-RUNAWAY = 1e6
 BATCHES = 16  # a window is cut into so many means; their scatter is its error
 FAINT = 0.05  # an overlap below this share of Q is measured against Q
 
@@ -119,8 +119,7 @@ def measure_untied(
         scale=scale,
         overlap=overlap,
     )
-    sequences = np.random.SeedSequence(seed).spawn(seeds)
-    samples = tuple(executor.map(work, sequences) if executor is not None else map(work, sequences))
+    samples = each_network(work, seed, seeds, executor)
     return UntiedMeasurement(
         rows=rows_from([sample.values for sample in samples]),
         N=N,
@@ -172,7 +171,7 @@ def sample_untied(
     burn_in = len(history) - 1
     measured = _measure(replicas, window, max_window, precision)
     if replicas.diverged:
-        text = f"diverged at step {burn_in + len(measured)}: mean square state {replicas.size:.3g}"
+        text = f"diverged at step {burn_in + len(measured)}: mean square state {mean_square(replicas.state):.3g}"
         return UntiedSample({}, burn_in, False, text, replicas.state, replicas.sites)
     text = f"settled after {burn_in} steps" if settled else _unsettled(burn_in)
     carriers = float(np.mean(replicas.carriers[-len(measured) :]))
@@ -238,18 +237,13 @@ class Replicas:
         self.tangent: Array = rng.choice((-1.0, 1.0), size=(*shape, tangents))
         self.carriers: list[float] = []
         self._rescale()
-        self._limit = RUNAWAY * max(1.0, self.size)
+        self._runaway = Runaway(self.state)
         self.start: dict[str, float] = self._state_moments()
         self.sites: dict[str, Array] = {}
 
     @property
-    def size(self) -> float:
-        with np.errstate(all="ignore"):
-            return float(np.max(np.mean(self.state**2, axis=1)))
-
-    @property
     def diverged(self) -> bool:
-        return not self.size <= self._limit  # also true for nan
+        return self._runaway(self.state)
 
     def step(self) -> dict[str, float]:
         """Redraw, move both replicas and the tangents, and return the step's quantities."""
