@@ -25,6 +25,11 @@ BLUE, VERMILION, GREEN, GREY, SKY = "#0072B2", "#D55E00", "#009E73", "#666666", 
 """Okabe and Ito's colours, told apart with every kind of colour vision and in print; shapes differ as well."""
 
 STYLE: dict[Any, Any] = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 150}
+UNDATED: dict[str, dict[str, Any]] = {
+    ".png": {"Software": None}, ".svg": {"Date": None, "Creator": None}, ".pdf": {"CreationDate": None},
+}  # fmt: skip
+"""By format: what would make two files of the same figure differ."""
+
 COLUMNS = 3
 SINGULAR_POINTS = 120
 EVEN = 5.0
@@ -210,9 +215,10 @@ def _scores_panel(panel: Axes, rows: Sequence[Mapping[str, Any]], place: np.ndar
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure; the format is that of the file's name."""
+    """Write a figure; the format is that of the file's name.  The same figure gives the same bytes."""
     FigureCanvasAgg(figure)
-    figure.savefig(path, metadata={"Software": None})
+    with mpl.rc_context({"svg.hashsalt": "figure"}):
+        figure.savefig(path, metadata=UNDATED.get(path.suffix.lower(), {}))
 
 
 def singular_figure(
