@@ -20,6 +20,7 @@ import numpy as np
 
 from derive.cell.parameters import resolve
 from solvers.averages import Estimate
+from solvers.budget import BudgetSpent, check_budget
 from solvers.measure import SiteMeasure
 from solvers.measure.site_measure import Array
 from solvers.solution import Solution, Solved
@@ -30,19 +31,21 @@ LOG2_UNITS, POPULATIONS = 14, 4
 LEAST_LAGS = 32
 """Lags over which gradients are followed even if fewer are asked for: the slowest mode is alone only in the end."""
 
-STUDENT = 3.2
-"""The 95 % point of Student's t with three degrees of freedom."""
+STUDENT = {2: 12.7, 3: 4.31, 4: 3.2}
+"""The 95 % points of Student's t, by the number of populations."""
 
 
 @dataclass(frozen=True)
 class AdjointNorms:
     """squares, errors : (n,) |gradient|^2 at each lag relative to lag 0 and its error (95 %); settled : whether the
-    populations stopped drifting; growth : of the square for each lag, at the longest ones."""
+    populations stopped drifting; growth : of the square for each lag, at the longest ones; stopped : why there are
+    fewer populations than planned, "" where there are not."""
 
     squares: Array
     errors: Array
     settled: bool
     growth: Estimate
+    stopped: str = ""
 
 
 def adjoint_norms(solved: Solved, solution: Solution, lags: int, seed: int = 0) -> AdjointNorms:
@@ -51,15 +54,22 @@ def adjoint_norms(solved: Solved, solution: Solution, lags: int, seed: int = 0) 
     Raises
     ------
     AnsatzError : a site derivative holds a delta function.
+    BudgetSpent : the time is over before two populations, the least that have an error, are done.
     """
     sites = UntiedSites(solved, solution, resolve(solved.theory.site.cell, solved.parameters))
-    table = []
-    for number in range(POPULATIONS):
-        path = list(islice(sites.walk(2**LOG2_UNITS, number, seed), max(lags, LEAST_LAGS)))
-        table.append(carried_back(path))
+    table: list[Array] = []
+    stopped = ""
+    try:
+        for number in range(POPULATIONS):
+            path = list(islice(sites.walk(2**LOG2_UNITS, number, seed), max(lags, LEAST_LAGS)))
+            table.append(carried_back(path))
+    except BudgetSpent as spent:
+        if len(table) < min(STUDENT):
+            raise
+        stopped = f"{spent}: {len(table)} of {POPULATIONS} populations of sampled units"
     squares = np.array(table)
     asked = squares[:, : lags + 1]
-    return AdjointNorms(asked.mean(axis=0), _spread(asked), sites.settled, _late_growth(squares))
+    return AdjointNorms(asked.mean(axis=0), _spread(asked), sites.settled, _late_growth(squares), stopped)
 
 
 def _late_growth(squares: Array) -> Estimate:
@@ -82,6 +92,7 @@ def carried_back(path: Sequence[SiteMeasure]) -> Array:
     G = np.broadcast_to(np.eye(last.states), (last.nodes, last.states, last.states))
     found = [1.0]
     for step in reversed(path):
+        check_budget()
         G = pulled(step, G)
         found.append(float(step.weights @ np.trace(G, axis1=1, axis2=2)) / step.states)
     return np.array(found)
@@ -100,4 +111,4 @@ def field_gradients(step: SiteMeasure, G: Array) -> Array:
 
 
 def _spread(values: Array) -> Array:
-    return np.asarray(STUDENT * values.std(axis=0, ddof=1) / np.sqrt(len(values)))
+    return np.asarray(STUDENT[len(values)] * values.std(axis=0, ddof=1) / np.sqrt(len(values)))

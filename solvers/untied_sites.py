@@ -91,6 +91,7 @@ class UntiedSites:
         noise: Noise = lambda rows: rng.standard_normal((rows, units))  # noqa: E731
         state, covariance = self._stationary(units, noise)
         while True:
+            check_budget()
             drawn = self._draw(covariance, noise, units)
             columns = dict(zip((str(s) for s in self.site.states), state, strict=True))
             yield self._columns.measure(columns | drawn)

@@ -13,6 +13,7 @@ from derive.cell import resolve
 from derive.errors import AnsatzError, ParameterError
 from derive.pipeline import derive_theory
 from solvers.adjoint import adjoint_norms, field_gradients, pulled
+from solvers.budget import BudgetSpent, budget
 from solvers.cli import main
 from solvers.compare.gradient import gradient
 from solvers.measure import network_measure
@@ -21,6 +22,7 @@ from solvers.simulate.backward import measure_tied_gradient, measure_untied_grad
 from solvers.simulate.lyapunov import measure_lyapunov
 from solvers.simulate.stepper import Stepper
 from solvers.solve import solve
+from solvers.untied_sites import UntiedSites
 
 
 def cell_of(name):
@@ -200,3 +202,44 @@ def test_json_of_the_command(capsys):
     assert main(command) == 0
     assert "growth of the adjoint" in capsys.readouterr().out
     assert main(["gradient", "rate", "--ansatz", "untied"]) == 2
+
+
+NEVER_CLOSED = {"sigma_f": 3.0, "sigma_i": 2.0, "sigma_g": 4.0, "mu_f": 1.0}
+
+
+def test_a_sampled_gradient_says_what_it_has_when_the_time_ends():
+    with budget(2.0):
+        found = gradient(load("lstm"), NEVER_CLOSED, N=60, seeds=2, lags=4)
+    assert found.verdict.startswith("not converged")
+    assert found.growth == pytest.approx(1.07, abs=0.03)
+    assert found.as_dict()["lags"] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("late", ["solve", "measure_untied_gradient"])
+def test_time_that_ends_inside_a_stage_leaves_the_others(monkeypatch, late):
+    def spent(*_given, **_named):
+        raise BudgetSpent("stopped by the time budget")
+
+    monkeypatch.setattr(f"solvers.compare.gradient.{late}", spent)
+    found = gradient(load("vanilla"), {"sigma_w": 1.2}, N=40, seeds=2, lags=4)
+    assert found.verdict.startswith("not converged: stopped by the time budget")
+    assert (found.growth is None) == (late == "solve")
+    assert (found.measurement is None) == (late != "solve")
+
+
+def test_fewer_populations_have_larger_errors(monkeypatch):
+    solved = solve(load("vanilla"), {"sigma_w": 1.2}, ansatz="untied")
+    solution = next(item for item in solved.solutions if item.stable)
+    whole = adjoint_norms(solved, solution, 4)
+    walk = UntiedSites.walk
+
+    def ends(self, units, replicate, seed=0):
+        if replicate == 3:
+            raise BudgetSpent("stopped by the time budget")
+        return walk(self, units, replicate, seed)
+
+    monkeypatch.setattr(UntiedSites, "walk", ends)
+    part = adjoint_norms(solved, solution, 4)
+    assert part.stopped == "stopped by the time budget: 3 of 4 populations of sampled units"
+    assert not whole.stopped
+    np.testing.assert_array_less(np.abs(part.squares - whole.squares), part.errors + 1e-12)

@@ -12,7 +12,7 @@ from derive.cell.parameters import Settings, resolve
 from derive.cell.spec import Cell
 from derive.errors import AnsatzError, ParameterError
 from solvers.adjoint import adjoint_norms
-from solvers.budget import BudgetSpent
+from solvers.budget import BudgetSpent, budget, time_left
 from solvers.compare.exponent import distance, maximal_exponent
 from solvers.result import CONVERGED
 from solvers.simulate.backward import GradientMeasurement, measure_tied_gradient, measure_untied_gradient
@@ -159,18 +159,25 @@ def _untied(
     tell: Callable[[str], None],
 ) -> Gradient:  # fmt: skip
     N, seeds, seed = sizes
-    solved = solve(cell, parameters, ansatz=UNTIED, seed=seed)
-    measurement = None
+    steps = np.arange(lags + 1.0)
+    measurement, notes, verdict = None, [], CONVERGED
+    solved, spent_on_theory = _solved(cell, parameters, seed, networks=seeds > 0)
     if seeds:
         tell(f"backpropagation through {seeds} networks of {N} units")
-        measurement = measure_untied_gradient(cell, settings, N=N, seeds=seeds, lags=lags, seed=seed)
-    notes = list(solved.notes)
+        try:
+            measurement = measure_untied_gradient(cell, settings, N=N, seeds=seeds, lags=lags, seed=seed)
+        except BudgetSpent as spent:
+            notes.append(f"no networks: {spent}")
+            verdict = f"not converged: {spent}"
+    if solved is None:
+        return Gradient(cell, UNTIED, settings.parameters, None, None, None, steps, None, None, measurement,
+                        f"not converged: {spent_on_theory} before theory had a state", tuple(notes))  # fmt: skip
+    notes = [*solved.notes, *notes]
     solution = _reached(solved, measurement, notes)
-    steps = np.arange(lags + 1.0)
     if solution is None:
         return Gradient(cell, UNTIED, settings.parameters, None, None, None, steps, None, None, measurement,
                         "not converged: theory has no stable state at these parameters", tuple(notes))  # fmt: skip
-    verdict = solution.verdict
+    verdict = verdict if solution.verdict == CONVERGED else solution.verdict
     norm = error = adjoint = None
     try:
         tell("the adjoint mean field")
@@ -181,13 +188,31 @@ def _untied(
         error = found.errors / (2.0 * np.maximum(norm, 1e-300))
         if not found.settled:
             notes.append("the sampled states of single units still drift: norms are those of a transient")
+        if found.stopped:
+            verdict = f"not converged: {found.stopped}"
     except AnsatzError as reason:
         notes.append(f"no gradient norms: {reason}")
     except BudgetSpent as spent:
+        notes.append(f"no gradient norms of theory: {spent}; raise --budget")
         verdict = f"not converged: {spent}"
     chi1, chi1_error = solution.numbers["chi1"], solution.errors["chi1"]
     return Gradient(cell, UNTIED, settings.parameters, chi1, chi1_error, adjoint, steps, norm, error, measurement,
                     verdict, tuple(notes))  # fmt: skip
+
+
+def _solved(
+    cell: Cell, parameters: Mapping[str, object] | None, seed: int, *, networks: bool
+) -> tuple[Solved | None, str]:
+    """The untied theory, or why there is none.
+
+    Sampled closures use all time they get: networks and the adjoint, which come later, keep their shares of it.
+    """
+    left = time_left()
+    try:
+        with budget(None if left is None else left / (3.0 if networks else 2.0)):
+            return solve(cell, parameters, ansatz=UNTIED, seed=seed), ""
+    except BudgetSpent as spent:
+        return None, str(spent)
 
 
 def _reached(solved: Solved, measurement: GradientMeasurement | None, notes: list[str]) -> Solution | None:
