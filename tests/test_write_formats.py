@@ -121,7 +121,8 @@ def test_every_command_of_a_cell_file_has_mathml(command: str) -> None:
     ("latex", "expected"),
     [
         ("x_{1}^{2}", "<msubsup><mi>x</mi><mn>1</mn><mn>2</mn></msubsup>"),
-        ("y'^{2}", "<msup><mi>y</mi><mrow><mo>′</mo><mn>2</mn></mrow></msup>"),
+        ("y'^{2}", "<msup><mrow><mi>y</mi><mo>′</mo></mrow><mn>2</mn></msup>"),
+        ("F_z''", "<mrow><msub><mi>F</mi><mi>z</mi></msub><mo>′′</mo></mrow>"),
         (r"\frac{1}{\tau}", "<mfrac><mn>1</mn><mi>τ</mi></mfrac>"),
         ("x^23", "<mrow><msup><mi>x</mi><mn>2</mn></msup><mn>3</mn></mrow>"),
         (r"\mathbb{E}", '<mi mathvariant="normal">𝔼</mi>'),

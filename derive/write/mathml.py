@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from xml.sax.saxutils import escape
 
 from derive.errors import GatefieldError
@@ -49,8 +49,17 @@ class _Item:
     kind: str = ""
     below: str = ""
     above: list[str] = field(default_factory=list)
+    primes: int = 0
 
     def __str__(self) -> str:
+        if not self.primes:
+            return self._scripted()
+        # The prime of a font is small and raised as it is: as a superscript it would be a speck.
+        inner = replace(self, primes=0, above=[])._scripted()
+        primed = f"<mrow>{inner}<mo>{'′' * self.primes}</mo></mrow>"
+        return _Item(primed, above=self.above)._scripted()
+
+    def _scripted(self) -> str:
         above = self.above[0] if len(self.above) == 1 else f"<mrow>{''.join(self.above)}</mrow>" if self.above else ""
         names = ("under", "over") if self.kind == "big" else ("sub", "sup")
         tag = "m" + (names[0] if self.below else "") + (names[1] if above else "")
@@ -116,10 +125,7 @@ class _Reader:
             items.append(_Item("<mrow></mrow>"))
         token = self._take()
         if token == "'":
-            count = 1
-            while self._peek() == "'":
-                count, _ = count + 1, self._take()
-            items[-1].above.append(f"<mo>{'′' * count}</mo>")
+            items[-1].primes += 1
         elif token == "_":
             items[-1].below += self._argument()
         else:
@@ -272,7 +278,8 @@ def _grouped(items: list[_Item]) -> list[_Item]:
         elif item.kind == "close" and len(stack) > 1:
             inside = stack.pop()
             last = _Item(item.body)
-            whole = _Item(f"<mrow>{''.join(_spaced([*inside, last]))}</mrow>", "", item.below, item.above)
+            body = f"<mrow>{''.join(_spaced([*inside, last]))}</mrow>"
+            whole = _Item(body, "", item.below, item.above, item.primes)
             stack[-1].append(whole)
         else:
             stack[-1].append(item)
