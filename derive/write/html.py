@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from html import escape
 
 from derive.theory import Theory
@@ -12,6 +13,21 @@ from derive.write.mathml import mathml
 from derive.write.medium import LatexMedium
 from derive.write.presenter import Block, Display, Heading, Paragraph, latex_presenter
 from derive.write.preset import DEFAULT
+from derive.write.quantity import quantity_latex
+
+FORMULA_STYLE = """
+p.reason, p.assumption, p.from { margin-left: 1.5rem; }
+b.label { font-weight: 600; }
+h2 span, h3 span, h4 span { color: #777; margin-right: .6em; }
+div.display { overflow: auto hidden; margin: .6rem 0; padding: .1rem 0; }
+div.display table { border-collapse: collapse; width: 100%; }
+div.display td { padding: .22rem 0; vertical-align: baseline; white-space: nowrap; }
+div.display td.left { text-align: right; padding-left: 1.5rem; padding-right: .35em; }
+div.display td.right { text-align: left; width: 100%; }
+div.display td.number { text-align: right; padding-left: 1rem; color: #777; }
+math { font-family: "Latin Modern Math", "STIX Two Math", "Cambria Math", math, serif; font-size: 1.04em; }
+"""
+"""Of the blocks of a derivation, wherever they stand."""
 
 _STYLE = """
 :root { color-scheme: light dark; }
@@ -20,20 +36,10 @@ body { max-width: 56rem; margin: 2.5rem auto; padding: 0 1.25rem; font: 1.06rem/
 h1 { font-size: 1.7rem; line-height: 1.25; margin-bottom: .3rem; }
 h2 { font-size: 1.3rem; margin: 2.2rem 0 .6rem; border-bottom: 1px solid #8886; padding-bottom: .2rem; }
 h3 { font-size: 1.08rem; margin: 1.6rem 0 .4rem; }
-h2 span, h3 span { color: #777; margin-right: .6em; }
 p { margin: .5rem 0; }
 p.subtitle, nav { color: #666; }
 nav ol { padding-left: 1.4em; columns: 2; }
-p.reason, p.assumption, p.from { margin-left: 1.5rem; }
-b.label { font-weight: 600; }
 a { color: inherit; text-decoration: none; border-bottom: 1px dotted #888; }
-div.display { overflow: auto hidden; margin: .6rem 0; padding: .1rem 0; }
-table { border-collapse: collapse; width: 100%; }
-td { padding: .22rem 0; vertical-align: baseline; white-space: nowrap; }
-td.left { text-align: right; padding-left: 1.5rem; padding-right: .35em; }
-td.right { text-align: left; width: 100%; }
-td.number { text-align: right; padding-left: 1rem; color: #777; }
-math { font-family: "Latin Modern Math", "STIX Two Math", "Cambria Math", math, serif; font-size: 1.04em; }
 @media print { body { max-width: none; margin: 0; } nav { display: none; } }
 """
 
@@ -74,35 +80,81 @@ class HtmlMedium(LatexMedium):
         return mathml(latex)
 
 
+@dataclass(frozen=True)
+class Section:
+    """A numbered section of a derivation: title and body are HTML, the body without the section's own heading."""
+
+    number: str
+    title: str
+    body: str
+
+
+class HtmlDerivation:
+    """A derivation in parts: its sections, and the names of its numbers and parameters as formulas.
+
+    notation : the name of a shipped notation or the path of a notation file.  Raises NotationError.
+    """
+
+    def __init__(self, theory: Theory, notation: str = DEFAULT) -> None:
+        self.theory = theory
+        self._show = latex_presenter(theory, notation, HtmlMedium)
+
+    def escaped(self, text: str) -> str:
+        """Plain text as HTML."""
+        return self._show.medium.escaped(text)
+
+    def sections(self, level: int = 2) -> tuple[Section, ...]:
+        """All sections, in order; level : of their headings, steps being one below."""
+        found: list[tuple[Heading, list[str]]] = []
+        for item in blocks(self._show):
+            if isinstance(item, Heading) and item.level == 1:
+                found.append((item, []))
+            else:
+                found[-1][1].append(_block(item, level))
+        return tuple(Section(head.number, head.text, "\n".join(body)) for head, body in found)
+
+    def parameter(self, name: str) -> str:
+        """A declared name as a formula."""
+        return mathml(self._show.notation.name(name).text)
+
+    def quantity(self, name: str) -> str:
+        """A number such as ``q[W]``, ``Q[h]`` or ``chi1`` as a formula; empty where it is called by words."""
+        latex = quantity_latex(self._show, name)
+        return mathml(latex) if latex else ""
+
+
 def html(theory: Theory, notation: str = DEFAULT) -> str:
     """The derivation of a theory as a complete HTML page.
 
     notation : the name of a shipped notation or the path of a notation file.  Raises NotationError.
     """
-    cell, show = theory.site.cell, latex_presenter(theory, notation, HtmlMedium)
-    title = show.medium.escaped(cell.title or cell.name)
-    items = list(blocks(show))
+    cell, derivation = theory.site.cell, HtmlDerivation(theory, notation)
+    title = derivation.escaped(cell.title or cell.name)
     body = [f"<h1>{title}</h1>", f'<p class="subtitle">{theory.ansatz} mean-field theory</p>']
     if cell.source.strip():
-        body.append(f"<p>Source of the cell: {show.medium.escaped(cell.source)}.</p>")
-    body += [_contents(items), *(_block(item) for item in items)]
-    return _PAGE.format(title=f"{title}: {theory.ansatz} mean-field theory", style=_STYLE, body="\n".join(body))
+        body.append(f"<p>Source of the cell: {derivation.escaped(cell.source)}.</p>")
+    sections = derivation.sections()
+    body.append(_contents(sections))
+    for section in sections:
+        body += [heading(2, section.number, section.title), section.body]
+    style = _STYLE + FORMULA_STYLE
+    return _PAGE.format(title=f"{title}: {theory.ansatz} mean-field theory", style=style, body="\n".join(body))
 
 
-def _contents(items: list[Block]) -> str:
-    lines = [
-        f'<li><a href="#s{item.number}">{item.text}</a></li>'
-        for item in items
-        if isinstance(item, Heading) and item.level == 1
-    ]
+def heading(level: int, number: str, title: str) -> str:
+    """A numbered heading that links can go to; title : HTML."""
+    return f'<h{level} id="s{number}"><span>{number}</span>{title}</h{level}>'
+
+
+def _contents(sections: tuple[Section, ...]) -> str:
+    lines = [f'<li><a href="#s{section.number}">{section.title}</a></li>' for section in sections]
     return "\n".join(["<nav><ol>", *lines, "</ol></nav>"])
 
 
-def _block(item: Block) -> str:
+def _block(item: Block, level: int) -> str:
     match item:
-        case Heading(text=text, level=level, number=number):
-            tag = f"h{level + 1}"
-            return f'<{tag} id="s{number}"><span>{number}</span>{text}</{tag}>'
+        case Heading(text=text, number=number):
+            return heading(level + item.level - 1, number, text)
         case Paragraph(text=text, label=""):
             return f"<p>{text}</p>"
         case Paragraph(text=text, label=label):
