@@ -9,7 +9,7 @@ knows of a cell it knows through this object.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -89,22 +89,22 @@ class SiteForm:
     @cached_property
     def L(self) -> sp.Matrix:
         """dF/ds, shape (S, S)."""
-        return sp.Matrix([[f.diff(s) for s in self.states] for f in self.F])
+        return _derivatives(self.F, self.states)
 
     @cached_property
     def a(self) -> sp.Matrix:
         """dF/du, shape (S, K)."""
-        return sp.Matrix([[f.diff(k.symbol) for k in self.fields] for f in self.F])
+        return _derivatives(self.F, [k.symbol for k in self.fields])
 
     @cached_property
     def b(self) -> sp.Matrix:
         """dv/ds, shape (K, S)."""
-        return sp.Matrix([[k.v.diff(s) for s in self.states] for k in self.fields])
+        return _derivatives([k.v for k in self.fields], self.states)
 
     @cached_property
     def e(self) -> sp.Matrix:
         """dv/du, shape (K, K), strictly lower triangular."""
-        return sp.Matrix([[k.v.diff(other.symbol) for other in self.fields] for k in self.fields])
+        return _derivatives([k.v for k in self.fields], [k.symbol for k in self.fields])
 
     @cached_property
     def groups(self) -> dict[str, tuple[int, ...]]:
@@ -124,6 +124,12 @@ class SiteForm:
             if item.v.free_symbols & (states | earlier):
                 fed.add(number)
         return frozenset(range(len(self.fields))) - fed
+
+
+def _derivatives(expressions: Sequence[sp.Expr], symbols: Sequence[sp.Symbol]) -> sp.Matrix:
+    """One row for each expression, one column for each symbol; either may be missing, as fields of a cell without
+    products are."""
+    return sp.Matrix(len(expressions), len(symbols), [f.diff(x) for f in expressions for x in symbols])
 
 
 def site_form(cell: Cell) -> SiteForm:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import sympy as sp
 
+from derive.errors import AnsatzError
 from derive.gaussian.average import Law
 from derive.gaussian.forms import Form
 from solvers.codegen.emit import compile_function
@@ -32,8 +33,19 @@ class FormLaw:
         return moments[:size], moments[size:].reshape(size, size)
 
     def of_forms(self, values: Mapping[sp.Symbol, float]) -> tuple[np.ndarray, np.ndarray]:
-        """Mean (m,) and covariance (m, m) of the forms."""
+        """Mean (m,) and covariance (m, m) of the forms.
+
+        Raises
+        ------
+        AnsatzError : a coefficient is infinite at these parameters.
+        """
         mean, covariance = self.of_symbols(values)
         given = (values[p] for p in self.parameters)
-        rows = np.array([float(x) for x in self._rows(*given)]).reshape(self._count, len(self.symbols))
+        try:
+            rows = np.array([float(x) for x in self._rows(*given)]).reshape(self._count, len(self.symbols))
+        except ZeroDivisionError as reason:
+            raise AnsatzError(
+                "the theory divides by an expression in parameters that vanishes at the values given, such as the leak "
+                "of a state that was eliminated: no state is defined there; move a parameter off that value"
+            ) from reason
         return rows @ mean, rows @ covariance @ rows.T

@@ -22,7 +22,8 @@ class Solution:
     or spectral_radius, spectral_abscissa, filament, outliers, atoms, eta); None where a number does not exist;
     stable : whether small perturbations die out; verdict : "converged" or what went wrong and what to do;
     values : every unknown of the theory, for further work with it; off_kink : the unknowns at which derivatives are
-    taken where the state is zero and sits on a kink (empty otherwise).
+    taken where the state is zero and sits on a kink (empty otherwise); marginal : not stable because exact eigenvalues
+    lie on the line of stability, and nothing beyond it.
     """
 
     numbers: Mapping[str, Any]
@@ -32,6 +33,7 @@ class Solution:
     values: Mapping[sp.Symbol, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     off_kink: Mapping[sp.Symbol, float] = field(default_factory=dict)
+    marginal: bool = False
 
     @property
     def linearised_at(self) -> Mapping[sp.Symbol, float]:
@@ -60,6 +62,8 @@ class Solution:
         found = {key: plain(value) for key, value in self.numbers.items()}
         if self.stable is not None:
             found["stable"] = self.stable
+        if self.marginal:
+            found["marginal"] = True
         found["error"] = {key: plain(value) for key, value in self.errors.items()}
         found["verdict"] = self.verdict
         if self.notes:

@@ -25,6 +25,7 @@ from solvers.site_roots import several_roots
 from solvers.solution import Solution, Solved
 from solvers.spectrum import SpectrumResult, spectrum_of
 from solvers.spectrum.sites import Atom
+from solvers.stability import MARGINAL, is_marginal, is_stable
 from solvers.threads import one_thread
 
 DEFAULT_TOL = 1e-10
@@ -178,10 +179,14 @@ def _static(
     spectrum = spectrum_of(theory, point.values, evaluator, tol, curves=False, isolated=isolated)
     more, their_errors = spectrum_numbers(spectrum)
     verdict, notes = point.verdict, spectrum.notes
+    marginal = is_marginal(theory, spectrum)
+    if marginal:
+        notes = (*notes, MARGINAL)
     if verdict == CONVERGED and spectrum.verdict != CONVERGED:
         verdict = spectrum.verdict
     return Solution(
-        numbers | more, errors | their_errors, is_stable(theory, spectrum), verdict, dict(point.values), notes
+        numbers | more, errors | their_errors, is_stable(theory, spectrum), verdict, dict(point.values), notes,
+        marginal=marginal,
     )
 
 
@@ -210,18 +215,6 @@ def _atom_record(atom: Atom) -> dict[str, Any]:
     if atom.low == atom.high:
         return {"value": [atom.low.real, atom.low.imag], "fraction": atom.fraction}
     return {"range": [atom.low.real, atom.high.real], "fraction": atom.fraction}
-
-
-def is_stable(theory: Theory, spectrum: SpectrumResult) -> bool | None:
-    """All of support, outliers and atoms inside the unit disk (discrete) or the left half plane (continuous)."""
-    if spectrum.divergent:
-        return None
-    points = [*spectrum.outliers, *(end for atom in spectrum.atoms for end in (atom.low, atom.high))]
-    if theory.site.discrete:
-        edge = (spectrum.radius or 0.0) + spectrum.radius_error  # at the margin, within the error, is not stable
-        return edge < 1.0 and all(abs(z) < 1.0 for z in points)
-    inside = spectrum.abscissa is None or spectrum.abscissa + spectrum.abscissa_error < 0.0
-    return inside and all(z.real < 0.0 for z in points)
 
 
 def _untied(

@@ -13,9 +13,10 @@ from solvers.budget import BudgetSpent
 from solvers.densities import SolutionDensity, solution_density
 from solvers.result import CONVERGED
 from solvers.solution import Solution, Solved, plain
-from solvers.solve import DEFAULT_TOL, is_stable, solve, spectrum_numbers
+from solvers.solve import DEFAULT_TOL, solve, spectrum_numbers
 from solvers.spectrum import SpectrumResult, spectrum_of
 from solvers.spectrum.density import parse_region
+from solvers.stability import MARGINAL, is_marginal, is_stable
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,11 @@ def _record(theory: Theory, solution: Solution, spectrum: SpectrumResult) -> dic
     record |= plain(numbers)
     if (stable := is_stable(theory, spectrum)) is not None:
         record["stable"] = stable
+    notes = list(spectrum.notes)
+    if is_marginal(theory, spectrum):
+        record["marginal"] = True
+        notes.append(MARGINAL)
     record |= {"error": plain(errors), "verdict": verdict}
-    if spectrum.notes:
-        record["notes"] = list(spectrum.notes)
+    if notes:
+        record["notes"] = notes
     return record

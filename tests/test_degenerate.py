@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import sys
+import warnings
 
 import numpy as np
 import pytest
 
 from derive.cell import parse_cell, resolve
+from derive.errors import AnsatzError
 from derive.pipeline import derive_theory
+from derive.site import site_form
 from solvers.averages import Evaluator
 from solvers.budget import BudgetSpent, budget
 from solvers.compare import check
 from solvers.compare.edge import Scattering, edge_on_ray
+from solvers.dynamics import dynamics
 from solvers.equations import Equations, is_covariance
-from solvers.simulate import Network
+from solvers.measure import network_measure
+from solvers.simulate import Network, newton_from, relax, sites_of
 from solvers.solve import parameter_values, solve
 from solvers.spectra import spectra_of
 from solvers.spectrum.gain import spectral_radii
@@ -113,3 +118,88 @@ def test_gates_that_shut_exactly_are_said_to_leave_units_free():
 
     assert any("hard_sigmoid shuts exactly" in note for note in notes("hard_sigmoid"))
     assert not any("shuts" in note for note in notes("sigmoid"))
+
+
+NO_PRODUCTS = """
+name = "no-products"
+equations = '''
+h' = a*h/(1 + h*h) + b/2
+'''
+[biases]
+b = { mean = 0.3, std = 0.5 }
+[parameters]
+a = 0.5
+"""
+
+ROTATION = """
+name = "rotation"
+equations = '''
+dp/dt = -w*q
+dq/dt = w*p
+dh/dt = -h + J @ tanh(h + p)
+'''
+[weights]
+J = "g"
+[parameters]
+g = 0.5
+w = 2.0
+"""
+
+SWITCHED_OFF = """
+name = "switched-off"
+equations = '''
+dh/dt = a*h + J @ tanh(h)
+'''
+[weights]
+J = "g"
+[parameters]
+g = 0.0
+a = -1.0
+"""
+
+
+def test_a_cell_without_products():
+    cell = parse_cell(NO_PRODUCTS)
+    network = Network(cell, resolve(cell, {}), 4000, np.random.default_rng(1))
+    state = relax(network, network.random_state()).state
+    measure = network_measure(site_form(cell), network.settings, sites_of(network, state))
+    assert measure.a.shape == (4000, 1, 0)
+    (solution,) = solve(cell).solutions
+    assert solution.stable
+    assert np.mean(state**2) == pytest.approx(solution["Q[h]"], rel=0.1)
+    low, high = solution.numbers["atoms"][0]["range"]
+    slopes = measure.L[:, 0, 0]
+    assert (low, high) == pytest.approx((slopes.min(), slopes.max()), abs=0.01)  # both are samples of a law with tails
+    (found,) = dynamics(cell).solutions
+    assert found.lyapunov_max == pytest.approx(np.log(0.5), abs=1e-3)
+
+
+def test_an_undamped_rotation_is_marginal():
+    (solution,) = solve(parse_cell(ROTATION)).solutions
+    assert solution.stable is False
+    assert solution.as_dict()["marginal"] is True
+    assert any("marginally stable" in note for note in dynamics(parse_cell(ROTATION)).notes)
+    assert "marginal" not in solve(parse_cell(ROTATION), {"g": 2.0}).solutions[0].as_dict()
+
+
+@pytest.mark.parametrize(("a", "stable"), [(-1.0, True), (0.5, False)])
+def test_a_matrix_of_gain_zero_leaves_the_units_to_themselves(a, stable):
+    (solution,) = solve(parse_cell(SWITCHED_OFF), {"a": a}).solutions
+    assert (solution.stable, solution.marginal) == (stable, False)
+    assert solution.numbers["atoms"] == [{"value": [a, 0.0], "fraction": 1.0}]
+
+
+def test_a_state_without_a_leak_is_refused_where_theory_divides_by_it():
+    with pytest.raises(AnsatzError, match="divides by"):
+        solve(parse_cell(SWITCHED_OFF), {"a": 0.0})
+
+
+def test_a_search_near_a_fold_warns_in_its_result_alone():
+    cell = parse_cell(SWITCHED_OFF)
+    network = Network(cell, resolve(cell, {"a": 1e-17}), 5, np.random.default_rng(0))
+    network.weights["J"] = np.diag([1.0, 1.0, 1.0, 1.0, 1e-19])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = newton_from(network, np.full((1, 5), 1.0), max_steps=3)
+    assert not found.converged
+    assert "ill-conditioned" in found.outcome

@@ -15,8 +15,9 @@ from solvers.critical.criterion import Edge
 from solvers.critical.problem import Array, Branch, Space
 from solvers.fixed_point import SCAN_RTOL, finish, polish_from
 from solvers.result import CONVERGED, FixedPoint
-from solvers.solve import AT_KINK, is_stable, moments_at, off_the_kink, refuse_haar
+from solvers.solve import AT_KINK, moments_at, off_the_kink, refuse_haar
 from solvers.spectrum import spectrum_of
+from solvers.stability import is_stable
 
 ROUNDING = 1e-6
 """Share of the range by which the end of a path may miss a limit."""

@@ -18,6 +18,10 @@ from solvers.solve import DEFAULT_TOL, solve
 
 METHOD = "static mean field"
 MOST_SECONDS = 60.0
+MARGINAL_POINT = (
+    "a fixed point is marginally stable, and not listed: small perturbations of it neither grow nor decay, see "
+    "`gatefield solve`"
+)
 UNFINISHED = "stable fixed points may be missing: their search was stopped; `gatefield solve` takes the time it needs"
 
 
@@ -36,7 +40,8 @@ def stable_fixed_points(
     except GatefieldError as reason:
         return [], [f"fixed points were not looked for: {reason}"]
     found = [_state(solution, site) for solution in solved.solutions if solution.stable]
-    return found, [] if solved.complete else [UNFINISHED]
+    notes = [MARGINAL_POINT] if any(solution.marginal for solution in solved.solutions) else []
+    return found, notes if solved.complete else [*notes, UNFINISHED]
 
 
 def _state(solution: Solution, site: SiteForm) -> StationaryState:

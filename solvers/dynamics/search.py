@@ -24,6 +24,11 @@ from solvers.dynamics.sampled_states import sampled_states
 
 EXACT_TOL, SAMPLED_TOL = 1e-8, 1e-2
 
+NO_PRODUCTS = (
+    "the cell has no matrix product: units know nothing of each other, and no mean field connects them; fixed points "
+    "alone were looked for"
+)
+
 
 def dynamics(
     cell: Cell, parameters: Mapping[str, object] | None = None, *, tol: float | None = None, seed: int = 0
@@ -68,6 +73,8 @@ def _moving(
 ) -> tuple[list[StationaryState], list[str]]:
     """States that depend on time, by the method that the site form allows."""
     special = at_zeros(site, settings)
+    if not site.fields:
+        return [], [NO_PRODUCTS]
     try:
         form = filter_site(special)
     except NotLinear:

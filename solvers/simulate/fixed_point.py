@@ -7,6 +7,7 @@ reached, and how far from the start it lies, so that a caller can reject another
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ from solvers.simulate.network import Network
 DENSE_LIMIT = 4000  # S*N up to which a Newton step is solved with the dense Jacobian (128 MB)
 HANDOVER = 1e-6  # residual, relative to the state, at which relaxation hands over to Newton
 RUNAWAY = 1e6  # growth of the state that counts as divergence
+SPOILT = "; the linear equations were ill-conditioned on the way, as near a fold"
 POLISH_SHIFT = 0.02  # relative distance that polishing may move; more means that relaxation had not arrived
 
 
@@ -149,21 +151,22 @@ def _integrate(
 
 def _newton(network: Network, state: Array, tolerance: float, max_steps: int) -> tuple[Array, int, str]:
     """State reached, steps taken, and why it stopped."""
-    speed = velocity(network, state)
+    speed, spoilt = velocity(network, state), False
     for step in range(max_steps):
         if not np.isfinite(speed).all():
             return state, step, "the equations are not finite there"
         # Quadratic convergence makes the last step free: stop well below what was asked.
         if np.max(np.abs(speed)) <= 1e-3 * tolerance:
             return state, step, "reached"
-        direction = _newton_direction(network, state, speed)
+        direction, ill = _newton_direction(network, state, speed)
+        spoilt = spoilt or ill
         if direction is None:
             return state, step, "the linear equations of a Newton step are singular"
         following = _damped(network, state, direction, speed)
         if following is None:
-            return state, step, "no step along the Newton direction came closer"
+            return state, step, "no step along the Newton direction came closer" + SPOILT * spoilt
         state, speed = following
-    return state, max_steps, f"{max_steps} steps were not enough"
+    return state, max_steps, f"{max_steps} steps were not enough" + SPOILT * spoilt
 
 
 def _damped(network: Network, state: Array, direction: Array, speed: Array) -> tuple[Array, Array] | None:
@@ -178,18 +181,22 @@ def _damped(network: Network, state: Array, direction: Array, speed: Array) -> t
     return None
 
 
-def _newton_direction(network: Network, state: Array, speed: Array) -> Array | None:
+def _newton_direction(network: Network, state: Array, speed: Array) -> tuple[Array | None, bool]:
+    """The direction, and whether rounding may have spoilt it; how good it is shows where it leads."""
     shift = 1.0 if network.cell.time == "discrete" else 0.0
     if state.size > DENSE_LIMIT:
-        return _krylov_direction(network, state, speed, shift)
+        return _krylov_direction(network, state, speed, shift), False
     matrix = network.jacobian(state)
     matrix[np.diag_indices_from(matrix)] -= shift
     if not np.isfinite(matrix).all():
-        return None
-    try:
-        return linalg.solve(matrix, -speed.ravel(), overwrite_a=True, check_finite=False).reshape(state.shape)
-    except linalg.LinAlgError:
-        return None
+        return None, False
+    with warnings.catch_warnings(record=True) as ill:
+        warnings.simplefilter("always", linalg.LinAlgWarning)
+        try:
+            direction = linalg.solve(matrix, -speed.ravel(), overwrite_a=True, check_finite=False)
+        except linalg.LinAlgError:
+            return None, False
+    return direction.reshape(state.shape), bool(ill)
 
 
 def _krylov_direction(network: Network, state: Array, speed: Array, shift: float) -> Array | None:

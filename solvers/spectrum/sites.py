@@ -8,6 +8,7 @@ import numpy as np
 
 from derive.theory import Theory
 from solvers.averages import CompiledAverage, Values
+from solvers.codegen.emit import compile_function
 from solvers.codegen.sampling import normal_points
 
 LOG2_SITES = 12
@@ -49,15 +50,27 @@ def site_spectrum(theory: Theory, values: Values) -> SiteSpectrum:
     assert spectrum is not None
     size, live = spectrum.L.rows, len(spectrum.fields)
     compiled = CompiledAverage([*spectrum.L, *spectrum.a, *spectrum.b], theory.law, theory.implicit)
+    acting = _acting(theory, values)
     dimension = compiled.geometry(values)[0].dimension
     points = normal_points(max(dimension, 1), LOG2_SITES)[:dimension]
     if dimension == 0:
         points = np.zeros((0, 1))
     L, a, b = _matrices(compiled.sites(values, points), size, live)
+    a, b = a[:, :, acting], b[:, acting]
     eigenvalues = np.linalg.eigvals(L)
     continuous = bool(np.ptp(eigenvalues.real, axis=0).max() > 1e-9 or np.ptp(eigenvalues.imag, axis=0).max() > 1e-9)
     return SiteSpectrum(eigenvalues, _range(compiled, values, points, size, live), continuous,
                         _atoms(eigenvalues, L, a, b))  # fmt: skip
+
+
+def _acting(theory: Theory, values: Values) -> np.ndarray:
+    """Which of the spectrum's fields (K,) have a gain that is not zero: no other field moves anything."""
+    spectrum = theory.spectrum
+    assert spectrum is not None
+    symbols = sorted(theory.site.parameters.values(), key=str)
+    gains = [theory.site.fields[k].gain for k in spectrum.fields]
+    found = compile_function(symbols, gains, theory.law.functions)(*(values[symbol] for symbol in symbols))
+    return np.array([float(gain) != 0.0 for gain in found], dtype=bool)
 
 
 def _matrices(rows: np.ndarray, size: int, live: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

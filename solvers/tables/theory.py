@@ -64,6 +64,8 @@ def notes_lines(notes: Sequence[str]) -> list[str]:
 def solution_head(number: int, record: Record) -> list[str]:
     """``solution 0: stable, converged``, numbered as in JSON."""
     stable = {True: "stable", False: "unstable", None: "stability unknown"}[record.get("stable")]
+    if record.get("marginal"):
+        stable = "marginally stable"
     text = f"solution {number}: {stable}, {record['verdict']}"
     return textwrap.wrap(text, WIDTH, subsequent_indent="  ")
 
