@@ -10,6 +10,7 @@ from derive.cell.parameters import Settings
 from derive.errors import GatefieldError
 from solvers.budget import check_budget
 from solvers.compare.networks import Preparation
+from solvers.compare.untied import one_untied, reached
 from solvers.mean_field_draw import MeanFieldDraw
 from solvers.simulate import Network, measure_static, singular_values
 from solvers.solution import Solved
@@ -60,3 +61,20 @@ def singular_clouds(solved: Solved, settings: Settings, N: int, seed: int) -> li
 
 def _planter(draw: MeanFieldDraw) -> Callable[[Network], Mapping[str, np.ndarray]]:
     return lambda network: draw(network.N, network.rng)
+
+
+def untied_singular_clouds(solved: Solved, settings: Settings, N: int, seed: int) -> list[np.ndarray | None]:
+    """Singular values of the next step of one network whose weights are redrawn, at the state that it has reached.
+
+    One array for each solution; None at those from which the network stays away, and where it does not settle.
+    """
+    cell = solved.theory.site.cell
+    units = max(2, min(N, MOST_EIGENVALUES // len(cell.states)))
+    drawn, fresh = np.random.SeedSequence([seed, units]).spawn(2)
+    sample = one_untied(cell, settings, units, drawn, 1)
+    found: list[np.ndarray | None] = [None] * len(solved.solutions)
+    index = reached(solved, [sample], []) if sample.settled else None
+    if index is not None:
+        network = Network(cell, settings, units, np.random.default_rng(fresh))
+        found[index] = singular_values(network.jacobian(sample.state[..., 0]))
+    return found

@@ -18,13 +18,13 @@ from derive.write.quantity import quantity_latex
 FORMULA_STYLE = """
 p.reason, p.assumption, p.from { margin-left: 1.5rem; }
 b.label { font-weight: 600; }
-h2 span, h3 span, h4 span { color: #777; margin-right: .6em; }
+:is(h2, h3, h4) > span:first-child { opacity: .65; margin-right: .6em; }
 div.display { overflow: auto hidden; margin: .6rem 0; padding: .1rem 0; }
 div.display table { border-collapse: collapse; width: 100%; }
 div.display td { padding: .22rem 0; vertical-align: baseline; white-space: nowrap; }
 div.display td.left { text-align: right; padding-left: 1.5rem; padding-right: .35em; }
 div.display td.right { text-align: left; width: 100%; }
-div.display td.number { text-align: right; padding-left: 1rem; color: #777; }
+div.display td.number { text-align: right; padding-left: 1rem; opacity: .65; }
 math { font-family: "Latin Modern Math", "STIX Two Math", "Cambria Math", math, serif; font-size: 1.04em; }
 """
 """Of the blocks of a derivation, wherever they stand."""

@@ -102,10 +102,7 @@ def parser() -> argparse.ArgumentParser:
     export = _ansatz(_changed(command("export", "write the equations as one standalone NumPy file")))
     export.add_argument("-o", "--output", metavar="FILE.py", required=True, help="the file to write")
     _budget(export)
-    report = _parameters(_ansatz(_changed(command("report", "derivation, numbers and figures in one folder"))))
-    _networks(report, 1000)
-    report.add_argument("-o", "--output", metavar="DIR", required=True, help="the folder to write")
-    _budget(_tolerance(report))
+    _report(_parameters(_ansatz(_changed(command("report", "all of it as one HTML page, or in one folder")))))
     return top
 
 
@@ -205,6 +202,26 @@ def _phase(own: argparse.ArgumentParser) -> None:
                      help="static solutions alone: quick, but chaos is not looked for")  # fmt: skip
     own.add_argument("--seed", type=_whole("--seed", 0, 2**63), default=0, help="of sampled paths (0)")
     _budget(_json(own))
+
+
+def _report(own: argparse.ArgumentParser) -> None:
+    _networks(own, 1000)
+    own.add_argument(
+        "-o", "--output", metavar="FILE.html|DIR", required=True,
+        help="the page to write; or a folder, for the page and what it is made of",
+    )  # fmt: skip
+    own.add_argument("--x", metavar="NAME=LO:HI:COUNT", help="first axis of the map (by default a stated rule)")
+    own.add_argument("--y", metavar="NAME=LO:HI:COUNT", help="its second axis")
+    own.add_argument(
+        "--map", choices=("static", "full", "none"), default="static",
+        help="regimes by static solutions (default), by states that fluctuate as well, or no map",
+    )  # fmt: skip
+    own.add_argument(
+        "--map-seconds", type=_positive("--map-seconds", 1e9), default=60.0, metavar="SECONDS",
+        help="what the map may take (60)",
+    )  # fmt: skip
+    _budget(_tolerance(own))
+
 
 
 def _density(own: argparse.ArgumentParser) -> argparse.ArgumentParser:

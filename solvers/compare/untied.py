@@ -56,7 +56,7 @@ def untied_rows(
     samples = tables[N]
     if not samples:
         return result
-    index = _reached(solved, samples, result.notes)
+    index = reached(solved, samples, result.notes)
     if index is None:
         return result
     settled = all(sample.settled for group in tables.values() for sample in group)
@@ -130,7 +130,7 @@ def one_untied(
     )  # fmt: skip
 
 
-def _reached(solved: Solved, samples: list[UntiedSample], notes: list[str]) -> int | None:
+def reached(solved: Solved, samples: list[UntiedSample], notes: list[str]) -> int | None:
     """The stable solution nearest in Q to what was measured."""
     stable = [k for k, solution in enumerate(solved.solutions) if solution.stable]
     for k, solution in enumerate(solved.solutions):

@@ -9,11 +9,14 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from solvers.branches.static import StaticBranches
-from solvers.plots.spectrum import BLUE, GREY, STYLE, VERMILION, save
+from solvers.plots.spectrum import BLUE, GREY, HERE, STYLE, VERMILION, save
 
 
-def branches_figure(path: Path, found: StaticBranches) -> None:
-    """Solid where a solution is stable, dashed where not; squares are folds."""
+def branches_figure(path: Path, found: StaticBranches, here: float | None = None) -> None:
+    """Solid where a solution is stable, dashed where not; dotted lines are folds.
+
+    here : a value of the parameter to mark.
+    """
     state = found.cell.states[0]
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(6.4, 6.0), layout="constrained")
@@ -26,7 +29,9 @@ def branches_figure(path: Path, found: StaticBranches) -> None:
             upper.plot(branch.values, np.where(stable, level, np.nan), "-", color=colour, linewidth=2.4)
         for k, fold in enumerate(found.folds):
             upper.axvline(fold.value, color=VERMILION, linestyle=":", label="fold" if k == 0 else None)
-        if found.folds:
+        if here is not None:
+            upper.plot(here, 0.0, clip_on=False, **HERE)
+        if found.folds or here is not None:
             upper.legend(frameon=False, fontsize=9)
         upper.set_ylabel(f"Q[{state}]")
         upper.set_title(f"{found.cell.name}: static solutions (solid: stable)", fontsize=11)

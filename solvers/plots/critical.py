@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -11,27 +12,30 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
 from solvers.critical import Critical
-from solvers.plots.spectrum import BLUE, GREY, STYLE, VERMILION, save
+from solvers.plots.spectrum import BLUE, GREY, HERE, STYLE, VERMILION, save
 
 LABELS = {"chi1": "χ₁", "spectral_radius": "gain at the unit circle", "spectral_abscissa": "gain at the imaginary axis"}
 
 
-def critical_figure(path: Path, found: Critical) -> None:
-    """One panel: branches and critical points of one free parameter, or the curves of two."""
+def critical_figure(path: Path, found: Critical, here: Sequence[float] | None = None) -> None:
+    """One panel: branches and critical points of one free parameter, or the curves of two.
+
+    here : values of the free parameters to mark.
+    """
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(6.4, 4.8), layout="constrained")
         panel = figure.subplots()
         names = list(found.ranges)
         if len(names) == 1:
-            _branches(panel, found, names[0])
+            _branches(panel, found, names[0], here)
         else:
-            _curves(figure, panel, found, names)
+            _curves(figure, panel, found, names, here)
         what = {"chi1": "χ₁ = 1", "spectral_radius": "spectral radius 1", "spectral_abscissa": "spectral abscissa 0"}
         panel.set_title(f"{found.theory.site.cell.name}: {what[found.criterion]}", fontsize=11)
         save(figure, path)
 
 
-def _branches(panel: Axes, found: Critical, name: str) -> None:
+def _branches(panel: Axes, found: Critical, name: str, here: Sequence[float] | None) -> None:
     """Criterion against parameter: solid where the moments are drawn to the branch, dotted where not."""
     log = found.criterion != "chi1"
     for branch in found.branches:
@@ -49,6 +53,8 @@ def _branches(panel: Axes, found: Critical, name: str) -> None:
     for turn in found.turns:
         level = np.exp(turn.excess) if log else 1.0 + turn.excess
         panel.plot(turn.parameter, level, "s", markerfacecolor="none", color=BLUE, markersize=8, label="fold")
+    if here is not None:
+        panel.plot(here[0], 0.0, clip_on=False, **HERE)
     panel.set_xlabel(name)
     panel.set_ylabel(LABELS[found.criterion])
     highest = max((float(np.nanmax(np.exp(b.excess) if log else 1.0 + b.excess)) for b in found.branches), default=2.0)
@@ -56,7 +62,7 @@ def _branches(panel: Axes, found: Critical, name: str) -> None:
     panel.legend(frameon=False, fontsize=9)
 
 
-def _curves(figure: Figure, panel: Axes, found: Critical, names: list[str]) -> None:
+def _curves(figure: Figure, panel: Axes, found: Critical, names: list[str], here: Sequence[float] | None) -> None:
     """The curves in the plane of the two parameters; colour is the isometry variance on a logarithmic scale."""
     variance = np.array([point["isometry_variance"] for point in found.points])
     known = variance[np.isfinite(variance) & (variance > 0)]
@@ -77,6 +83,9 @@ def _curves(figure: Figure, panel: Axes, found: Critical, names: list[str]) -> N
         best = found.points[found.best]
         panel.plot(best.free[names[0]], best.free[names[1]], "D", markerfacecolor="none", markeredgecolor=VERMILION,
                    markersize=12, markeredgewidth=2.0, label="nearest to isometry", zorder=3)  # fmt: skip
+    if here is not None:
+        panel.plot(*here, **HERE)
+    if found.best is not None or here is not None:
         panel.legend(frameon=False, fontsize=9)
     panel.set_xlabel(names[0])
     panel.set_ylabel(names[1])

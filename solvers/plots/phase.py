@@ -15,7 +15,7 @@ from matplotlib.patches import Patch
 from solvers.phase.boundaries import Boundary
 from solvers.phase.diagram import PhaseDiagram
 from solvers.phase.regimes import NAMES
-from solvers.plots.spectrum import STYLE, save
+from solvers.plots.spectrum import HERE, STYLE, save
 
 AREAS = ("#FFFFFF", "#DCEBF5", "#8FC3E4", "#4A90BF", "#F3E9A6", "#E39A6B", "#C9A0C6", "#BDBDBD", "#555555")
 """In the order of `NAMES`: they differ in lightness as well as in hue, so that they are told apart in grey."""
@@ -31,8 +31,11 @@ MARKS = {"tricritical": "D", "cusp": "^"}
 HATCHED = {0: "////", 8: "xxxx"}
 
 
-def phase_figure(path: Path, found: PhaseDiagram) -> None:
-    """Regimes of the grid in colour, curves, points at which curves meet, and the probes as small crosses."""
+def phase_figure(path: Path, found: PhaseDiagram, here: tuple[float, float] | None = None) -> None:
+    """Regimes of the grid in colour, curves, points at which curves meet, and the probes as small crosses.
+
+    here : a point (x, y) to mark.
+    """
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(7.2, 6.4), layout="constrained")
         panel = figure.subplots()
@@ -40,6 +43,8 @@ def phase_figure(path: Path, found: PhaseDiagram) -> None:
         x, y = ([p.x for p in found.probes], [p.y for p in found.probes])
         panel.plot(x, y, "+", color="#333333", markersize=5, markeredgewidth=0.8)
         handles.append(Line2D([], [], color="#333333", marker="+", linestyle="", markersize=5, label="looked at"))
+        if here is not None:
+            handles += panel.plot(*here, **HERE)
         panel.set_xlim(found.x.low, found.x.high)
         panel.set_ylim(found.y.low, found.y.high)
         panel.set_xlabel(found.x.name)

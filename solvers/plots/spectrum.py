@@ -15,11 +15,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
-from solvers.solve import is_stable
 from solvers.spectra import Spectra
 from solvers.spectrum import SpectrumResult
 from solvers.spectrum.density import Grid
 from solvers.spectrum.singular_law import SingularLaw
+from solvers.stability import is_stable
 
 BLUE, VERMILION, GREEN, GREY, SKY = "#0072B2", "#D55E00", "#009E73", "#666666", "#56B4E9"
 """Okabe and Ito's colours, told apart with every kind of colour vision and in print; shapes differ as well."""
@@ -29,6 +29,12 @@ UNDATED: dict[str, dict[str, Any]] = {
     ".png": {"Software": None}, ".svg": {"Date": None, "Creator": None}, ".pdf": {"CreationDate": None},
 }  # fmt: skip
 """By format: what would make two files of the same figure differ."""
+
+HERE: dict[str, Any] = {
+    "marker": "*", "color": "black", "markeredgecolor": "white", "markersize": 15, "linestyle": "", "zorder": 6,
+    "label": "the point of this report",
+}  # fmt: skip
+"""How a map marks the parameters that a report is about."""
 
 COLUMNS = 3
 SINGULAR_POINTS = 120
