@@ -75,6 +75,7 @@ def parser() -> argparse.ArgumentParser:
     _fixed_points(_parameters(_changed(command("fixed-points", "all static solutions over a range of a parameter"))))
     _gradient(_parameters(_changed(command("gradient", "how gradients grow with the lag from the readout"))))
     _phase(_parameters(_changed(command("phase", "phase diagram: regimes over two parameters, and curves"))))
+    _sweep(_tolerance(_parameters(_ansatz(_changed(command("sweep", "a mean field, or networks, at many points"))))))
     framework = command("framework", "what a deep-learning framework's default initialiser amounts to")
     framework.add_argument("name", metavar="LAYER", nargs="?", help="such as torch.nn.RNN; without it, the known ones")
     framework.add_argument("--hidden", metavar="H", type=_whole("--hidden", 1, 10**9), help="number of units")
@@ -204,6 +205,28 @@ def _phase(own: argparse.ArgumentParser) -> None:
     _budget(_json(own))
 
 
+def _sweep(own: argparse.ArgumentParser) -> None:
+    own.add_argument("--over", metavar="NAME=LO:HI:COUNT", action="append", required=True,
+                     help="a parameter; also log:LO:HI:COUNT, list:A,B,..., latin:LO:HI with --samples")  # fmt: skip
+    own.add_argument("--samples", metavar="COUNT", type=_whole("--samples", 1, 10**8),
+                     help="points of the Latin hypercube of all parameters given as NAME=latin:LO:HI")  # fmt: skip
+    own.add_argument("--quantity", metavar="NAME,...", action="append", required=True,
+                     help="what to keep, such as spectral_radius,q,chi1; an unknown name lists them all")  # fmt: skip
+    own.add_argument("-o", "--output", metavar="STORE.zarr", required=True,
+                     help="the store; where it exists already, the sweep is resumed")  # fmt: skip
+    own.add_argument("--branch", choices=("largest", "all"), default="largest",
+                     help="the solution with the largest Q of the first state (default), or all")  # fmt: skip
+    own.add_argument("--solutions", metavar="MOST", type=_whole("--solutions", 1, 1000), default=8,
+                     help="with --branch all: length of the dimension `solution` (8)")  # fmt: skip
+    own.add_argument("--jobs", metavar="J", type=_whole("--jobs", 1, 10_000), help="processes (one for each processor)")
+    own.add_argument("--dask", metavar="ADDRESS", help="workers of the dask scheduler at this address instead")
+    own.add_argument("--chunk", metavar="POINTS", type=_whole("--chunk", 1, 10**8),
+                     help="points that are computed and written together")  # fmt: skip
+    own.add_argument("--retry-failed", action="store_true", help="compute chunks in which points failed once more")
+    own.add_argument("--seed", type=_whole("--seed", 0, 2**63), default=0, help="root of all random draws (0)")
+    _budget(_json(own))
+
+
 def _report(own: argparse.ArgumentParser) -> None:
     _networks(own, 1000)
     own.add_argument(
@@ -221,7 +244,6 @@ def _report(own: argparse.ArgumentParser) -> None:
         help="what the map may take (60)",
     )  # fmt: skip
     _budget(_tolerance(own))
-
 
 
 def _density(own: argparse.ArgumentParser) -> argparse.ArgumentParser:

@@ -1,0 +1,65 @@
+"""``gatefield sweep``."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from concurrent.futures import Executor
+from contextlib import ExitStack
+
+from derive.errors import ParameterError
+from solvers.cli.assignments import assignments
+from solvers.cli.chosen import chosen_cell
+from solvers.cli.objects import print_found
+from solvers.cli.progress import Progress
+from solvers.sweep import sweep
+from solvers.sweep.design import split
+from solvers.tables.sweep import sweep_text
+
+
+def run(given: argparse.Namespace) -> int:
+    """Fill the store of a sweep, and print how far it has come."""
+    cell = chosen_cell(given)
+    over: dict[str, str] = {}
+    for text in given.over:
+        name, values = split(text)
+        if name in over:
+            raise ParameterError(f"--over {name}: the parameter is swept already")
+        over[name] = values
+    quantities = [name.strip() for text in given.quantity for name in text.split(",") if name.strip()]
+    with ExitStack() as stack:
+        executor, jobs = _workers(given, stack)
+        progress = stack.enter_context(Progress(f"sweeping {cell.name}"))
+        found = sweep(
+            cell, over, quantities, given.output, assignments(given.parameters), ansatz=given.ansatz,
+            branch=given.branch, solutions=given.solutions, tol=given.tol, seed=given.seed, samples=given.samples,
+            chunk=given.chunk, jobs=jobs, executor=executor, retry_failed=given.retry_failed, command=_command(given),
+            progress=progress,
+        )  # fmt: skip
+    print_found(given, found.as_dict(), sweep_text)
+    return 0 if found.converged else 3
+
+
+def _workers(given: argparse.Namespace, stack: ExitStack) -> tuple[Executor | None, int | None]:
+    if given.dask is None:
+        return None, given.jobs
+    try:
+        from solvers.sweep.cluster import cluster_executor  # optional dependency
+    except ModuleNotFoundError as error:
+        raise ParameterError(f"--dask needs {error.name}: pip install 'gatefield[cluster]'") from None
+    executor, workers = stack.enter_context(cluster_executor(given.dask))
+    return executor, given.jobs or workers
+
+
+def _command(given: argparse.Namespace) -> str:
+    """The command that gives the same numbers, without what does not decide them."""
+    words = ["gatefield", "sweep", given.cell]
+    for name in ("set", "limit", "orthogonal", "over", "quantity"):
+        words += [word for value in getattr(given, name) for word in (f"--{name}", value)]
+    words += [word for value in given.parameters for word in ("-p", value)]
+    words += ["--ansatz", given.ansatz, "--branch", given.branch, "--tol", f"{given.tol:g}", "--seed", str(given.seed)]
+    if given.branch == "all":
+        words += ["--solutions", str(given.solutions)]
+    if given.samples is not None:
+        words += ["--samples", str(given.samples)]
+    return shlex.join(words)
