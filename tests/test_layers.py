@@ -24,6 +24,7 @@ LONGEST = 420
 SYMPY_IN_SOLVERS = {
     # Generated code; expressions of averages; and the symbols by which a theory names its unknowns.
     "solvers.averages",
+    "solvers.census.residual",
     "solvers.chain.model",
     "solvers.chain.streams",
     "solvers.codegen.average_source",
@@ -132,6 +133,7 @@ def test_finite_networks_know_no_theory() -> None:
 def test_only_the_plots_import_matplotlib() -> None:
     assert importers("matplotlib") == {
         *("solvers.plots.spectrum", "solvers.plots.branches", "solvers.plots.critical", "solvers.plots.phase"),
+        "solvers.plots.sweep",
     }
 
 

@@ -179,8 +179,14 @@ def _lyapunov(own: argparse.ArgumentParser) -> None:
 
 
 def _fixed_points(own: argparse.ArgumentParser) -> None:
-    own.add_argument("--over", metavar="NAME=LO:HI:COUNT", required=True, help="parameter, range and number of values")
+    what = own.add_mutually_exclusive_group(required=True)
+    what.add_argument("--over", metavar="NAME=LO:HI:COUNT", help="parameter, range and number of values")
+    what.add_argument("--simulate", action="store_true",
+                      help="instead, count the fixed points of finite networks of N/2 and N units")  # fmt: skip
     own.add_argument("--plot", metavar="FILE", help="also draw the branches")
+    _networks(own, 100)
+    own.add_argument("--starts", metavar="COUNT", type=_whole("--starts", 1, 10**6), default=300,
+                     help="with --simulate: searches in each network (300)")  # fmt: skip
     own.add_argument("--tol", type=_positive("--tol", LOOSEST), default=1e-8, help="relative accuracy asked for (1e-8)")
     _budget(_json(own))
 
