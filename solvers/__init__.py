@@ -10,6 +10,7 @@
     gradient(cell, {"sigma": 1.5})                    # gradients against the lag from the readout
     fixed_points(cell, ("g", 0, 4, 41))               # all static solutions over a range: branches, folds, stability
     phase(cell, ("g", 0, 4, 41), ("a", 0, 20, 41))    # regimes over two parameters, and the curves between them
+    sweep(cell, {"g": "0:4:1000"}, ["chi1"], "out.zarr")     # many points, in a store that survives a kill
     export(cell, "residuals.py")                      # the equations as one standalone NumPy file
     report(cell, "folder")                            # derivation, numbers and figures in one folder
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from solvers.report import report as report
     from solvers.solve import solve as solve
     from solvers.spectra import spectra as spectra
+    from solvers.sweep import sweep as sweep
 
 __all__ = [
     "check",
@@ -51,6 +53,7 @@ __all__ = [
     "simulate",
     "solve",
     "spectra",
+    "sweep",
 ]
 
 _VERBS = {
@@ -66,6 +69,7 @@ _VERBS = {
     "simulate": "solvers.compare",
     "solve": "solvers.solve",
     "spectra": "solvers.spectra",
+    "sweep": "solvers.sweep",
 }
 
 

@@ -134,6 +134,7 @@ def test_only_the_plots_import_matplotlib() -> None:
     assert importers("matplotlib") == {
         *("solvers.plots.spectrum", "solvers.plots.branches", "solvers.plots.critical", "solvers.plots.phase"),
         "solvers.plots.sweep",
+        "solvers.plots.sweep",
     }
 
 

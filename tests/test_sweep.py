@@ -340,7 +340,7 @@ def test_fifty_kills_lose_nothing(tmp_path: Path) -> None:
             count += kill_and_resume(killed, 200, seconds, jobs, moments, begun=round_of != 2)
             assert digest(killed) == digest(calm)
             for file in killed.rglob("*"):
-                if file.is_file() and random.random() < 0.3:
+                if "c" in file.parts and file.is_file() and random.random() < 0.3:
                     file.unlink()  # and begin again from something incomplete
     print(f"{count} runs were killed")
     assert count >= 50

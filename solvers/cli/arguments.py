@@ -76,6 +76,7 @@ def parser() -> argparse.ArgumentParser:
     _gradient(_parameters(_changed(command("gradient", "how gradients grow with the lag from the readout"))))
     _phase(_parameters(_changed(command("phase", "phase diagram: regimes over two parameters, and curves"))))
     _sweep(_tolerance(_parameters(_ansatz(_changed(command("sweep", "a mean field, or networks, at many points"))))))
+    _plot(command("plot", "draw a quantity of a sweep: curves or a map"))
     framework = command("framework", "what a deep-learning framework's default initialiser amounts to")
     framework.add_argument("name", metavar="LAYER", nargs="?", help="such as torch.nn.RNN; without it, the known ones")
     framework.add_argument("--hidden", metavar="H", type=_whole("--hidden", 1, 10**9), help="number of units")
@@ -250,6 +251,17 @@ def _report(own: argparse.ArgumentParser) -> None:
         help="what the map may take (60)",
     )  # fmt: skip
     _budget(_tolerance(own))
+
+
+def _plot(own: argparse.ArgumentParser) -> None:
+    own.add_argument("store", metavar="STORE.zarr", help="what `gatefield sweep` wrote")
+    own.add_argument("--quantity", metavar="NAME", required=True, help="what to draw, such as spectral_radius or q[W]")
+    own.add_argument("--x", metavar="NAME", help="parameter to the right (the first that is swept)")
+    own.add_argument("--y", metavar="NAME", help="parameter upwards: a map instead of curves")
+    own.add_argument("--at", metavar="NAME=VALUE", action="append", default=[],
+                     help="which value of another dimension; the nearest that is there")  # fmt: skip
+    own.add_argument("-o", "--output", metavar="FILE", required=True, help="the figure: .png, .pdf or .svg")
+    _budget(own)
 
 
 def _density(own: argparse.ArgumentParser) -> argparse.ArgumentParser:

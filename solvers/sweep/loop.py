@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from typing import Any, TypeVar
 
 from derive.errors import GatefieldError
 from solvers.budget import BudgetSpent, check_budget, time_left
@@ -27,6 +28,9 @@ TICK = 0.5
 """Seconds between looks at lock, budget and progress while nothing arrives."""
 
 
+Result = TypeVar("Result")
+
+
 class ExecutorError(GatefieldError):
     """The executor does not work; the store is whole and the sweep can be resumed."""
 
@@ -34,10 +38,10 @@ class ExecutorError(GatefieldError):
 class Immediately(Executor):
     """Everything is done here and now, in this process."""
 
-    def submit(self, work, /, *given, **named):  # type: ignore[no-untyped-def]
+    def submit(self, fn: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Future[Result]:
         """As `Executor.submit`; the future is finished when it is returned."""
-        future: Future[Answer | None] = Future()
-        future.set_result(work(*given, **named))
+        future: Future[Result] = Future()
+        future.set_result(fn(*args, **kwargs))
         return future
 
 
