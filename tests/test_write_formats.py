@@ -129,6 +129,10 @@ def test_every_command_of_a_cell_file_has_mathml(command: str) -> None:
         (r"\mathrm{total}", "<mi>total</mi>"),
         ("1.25", "<mn>1.25</mn>"),
         ("", "<mrow></mrow>"),
+        ("x=-2", '<mrow><mi>x</mi><mo>=</mo><mo form="prefix">−</mo><mn>2</mn></mrow>'),
+        ("(-x)", '<mrow><mo form="prefix" stretchy="false">(</mo><mo form="prefix">−</mo><mi>x</mi>'
+                 '<mo form="postfix" stretchy="false">)</mo></mrow>'),
+        ("x-2", "<mrow><mi>x</mi><mo>−</mo><mn>2</mn></mrow>"),
     ],
 )  # fmt: skip
 def test_mathml_of(latex: str, expected: str) -> None:

@@ -35,6 +35,9 @@ _TOKEN = re.compile(r"\\[A-Za-z]+|\\.|\s+|.", re.DOTALL)
 _COMPOSING = {"`": "\u0300", "'": "\u0301", "^": "\u0302", "~": "\u0303", "=": "\u0304", "u": "\u0306", ".": "\u0307",
               '"': "\u0308", "r": "\u030a", "H": "\u030b", "v": "\u030c", "c": "\u0327", "k": "\u0328"}  # fmt: skip
 _INFIX = ' form="infix"'
+_SIGNS = ("+", "-")
+_RELATIONS = frozenset(("=", "<", ">", ",", ";", ":", "sim", "le", "ge", "to", "leftarrow", "rightarrow"))
+"""Behind these, and behind an opening bracket, a sign belongs to what follows it."""
 
 
 class FormulaError(GatefieldError):
@@ -43,7 +46,7 @@ class FormulaError(GatefieldError):
 
 @dataclass
 class _Item:
-    """One piece of a formula; kind : "open", "close", "function", "big" or ""; its scripts are set last."""
+    """One piece of a formula; kind : "open", "close", "function", "big", "relation" or ""; its scripts are set last."""
 
     body: str
     kind: str = ""
@@ -118,7 +121,13 @@ class _Reader:
             if token in ("_", "^", "'"):
                 self._script(items)
                 continue
-            items.append(self._atom())
+            before = next((item for item in reversed(items) if not item.body.startswith("<mspace")), None)
+            sign = token in _SIGNS and before is not None and before.kind in ("open", "relation")
+            items.append(self._sign() if sign else self._atom())
+
+    def _sign(self) -> _Item:
+        """A sign that belongs to what follows, and is not set apart from it."""
+        return _Item(f'<mo form="prefix">{OPERATORS[self._take()]}</mo>')
 
     def _script(self, items: list[_Item]) -> None:
         if not items:
@@ -158,7 +167,7 @@ class _Reader:
             return self._number(token, single=single)
         if token in OPERATORS:
             form = ' lspace="0" rspace="0"' if token == "/" else _INFIX if leading else ""
-            return _Item(f"<mo{form}>{OPERATORS[token]}</mo>")
+            return _Item(f"<mo{form}>{OPERATORS[token]}</mo>", "relation" if token in _RELATIONS else "")
         return self._letters(token)
 
     def _number(self, token: str, *, single: bool) -> _Item:
@@ -198,7 +207,8 @@ class _Reader:
             limits = ' movablelimits="true"' if name == "sum" else ""
             return _Item(f"<mo{limits}>{BIG[name]}</mo>", "big" if name == "sum" else "")
         if name in OPERATORS:
-            return _Item(f"<mo{_INFIX if leading else ''}>{OPERATORS[name]}</mo>")
+            kind = "relation" if name in _RELATIONS else ""
+            return _Item(f"<mo{_INFIX if leading else ''}>{OPERATORS[name]}</mo>", kind)
         return self._structure(name)
 
     def _letter(self, letter: str) -> _Item:

@@ -12,7 +12,7 @@ import numpy as np
 from solvers.clouds import singular_clouds, untied_singular_clouds
 from solvers.report.chart import Chart
 from solvers.report.findings import Findings, Picture, Record
-from solvers.singular.one_step import singular_of
+from solvers.singular.one_step import site_measures
 from solvers.spectra import Spectra
 from solvers.spectrum.singular_law import SingularLaw
 
@@ -56,7 +56,8 @@ def singular_picture(work: Findings) -> Picture:
     assert solved is not None
     laws: list[SingularLaw | None] = []
     for solution in solved.solutions:
-        laws.append(singular_of(solved, solution, seed=asked.seed).law)
+        measures, _ = site_measures(solved, solution, asked.settings, asked.seed)
+        laws.append(SingularLaw(measures[0]))
     if solved.theory.ansatz == "untied":
         clouds = untied_singular_clouds(solved, asked.settings, asked.N, asked.seed)
     else:

@@ -1,0 +1,121 @@
+"""Generated loops over points, compiled to machine code by Numba where it is installed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from solvers.grid import lookup
+
+_KERNELS = '''
+def sigmoid(x):
+    return 1.0 / (1.0 + math.exp(-x)) if x > -690.0 else 1e-300
+
+
+def softplus(x):
+    return math.log1p(math.exp(-abs(x))) + max(x, 0.0)
+
+
+def ndtr(x):
+    return 0.5 * math.erfc(-0.7071067811865476 * x)
+
+
+def normal_cdf(x):
+    return ndtr(x)
+
+
+def step(x):
+    return 1.0 if x > 0.0 else (0.5 if x == 0.0 else 0.0)
+
+
+def exp_negative(x):
+    return math.exp(min(x, 0.0))
+
+
+def expm1_negative(x):
+    return math.expm1(min(x, 0.0))
+
+
+def ratio(above, below):
+    if below == 0.0:
+        return 0.0 if above == 0.0 else np.inf * above
+    return above / below
+
+
+def root(variance):
+    return math.sqrt(max(variance, 0.0))
+
+
+def correlation(covariance, left, right):
+    return min(max(ratio(covariance, root(left) * root(right)), -1.0), 1.0)
+
+
+def arcsine(x):
+    return math.asin(min(max(x, -1.0), 1.0))
+
+
+def damped_sinh(x, damping):
+    return -0.5 * np.sign(x) * math.exp(abs(x) - damping) * math.expm1(-2.0 * abs(x))
+
+
+def erf(x):
+    return math.erf(x)
+'''
+
+
+@cache
+def _numba() -> ModuleType | None:
+    try:
+        import numba
+    except ImportError:
+        return None
+    return numba  # type: ignore[no-any-return]
+
+
+def compiler_version() -> str | None:
+    """Version of Numba, None where it is not installed."""
+    found = _numba()
+    return None if found is None else str(found.__version__)
+
+
+@cache
+def _space() -> dict[str, Any]:
+    """Kernels and table lookups as compiled functions of scalars."""
+    numba = _numba()
+    assert numba is not None
+    space: dict[str, Any] = {"math": math, "np": np}
+    exec(compile(_KERNELS, "<gatefield kernels>", "exec"), space)
+    for name in [name for name, item in space.items() if callable(item) and hasattr(item, "__code__")]:
+        space[name] = numba.njit(space[name], error_model="numpy")
+    for kernel in (lookup.line, lookup.plane):
+        # "contract" lets multiplication and addition be one rounding: polynomials at twice the speed.
+        space[kernel.__name__] = numba.njit(kernel, error_model="numpy", fastmath={"contract"})
+    return space
+
+
+@cache
+def compiled_loop(source: str) -> Callable[..., None] | None:
+    """``loop`` of a generated source; None without Numba."""
+    numba = _numba()
+    if numba is None:
+        return None
+    space = dict(_space())
+    exec(compile(source, "<gatefield generated>", "exec"), space)
+    space["point"] = numba.njit(space["point"], error_model="numpy")
+    return numba.njit(space["loop"], error_model="numpy", nogil=True)  # type: ignore[no-any-return]
+
+
+def compiles(loop: Callable[..., None], arguments: Sequence[np.ndarray]) -> bool:
+    """Whether the loop can be compiled for such arguments: a cell's own functions may use what Numba does not know."""
+    numba = _numba()
+    assert numba is not None
+    try:
+        loop(*arguments)
+    except numba.core.errors.NumbaError:
+        return False
+    return True
