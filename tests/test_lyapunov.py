@@ -14,8 +14,10 @@ from derive.cell import resolve
 from derive.errors import AnsatzError, ParameterError
 from solvers.budget import budget
 from solvers.cli import main
+from solvers.compare.exponent import MaximalExponent
 from solvers.compare.lyapunov import lyapunov
 from solvers.simulate import Network, relax
+from solvers.simulate.dimension import measure_dimension
 from solvers.simulate.lyapunov import Benettin, entropy_rate, kaplan_yorke, measure_lyapunov
 from solvers.simulate.stepper import Stepper, chosen_step
 
@@ -213,3 +215,32 @@ def test_json_of_the_command(capsys):
     assert found["entropy_rate"] == pytest.approx(sum(x for x in found["measured"] if x > 0), abs=0.02)
     assert (found["N"], found["seeds"], found["verdict"]) == (60, 2, "converged")
     assert main(["lyapunov", "vanilla", "-N", "20", "--exponents", "21"]) == 2
+
+
+def test_exponents_are_added_until_their_sum_is_negative():
+    cell = load("vanilla")
+    settings = resolve(cell, {"sigma_w": 4.0})
+    found = measure_dimension(cell, settings, N=40, seeds=2, first=2, most=40)
+    assert found.complete
+    assert 4 < found.exponents < 40
+    whole = measure_lyapunov(cell, settings, N=40, seeds=2, exponents=40, window=found.window, longest=found.window)
+    for k, sample in enumerate(whole.samples):  # the same networks; trajectories part by rounding
+        j = int(kaplan_yorke(sample.exponents))
+        ahead, growing = sample.errors[: j + 1], sample.errors[sample.exponents > 0]
+        scale = np.array([np.linalg.norm(ahead) / abs(sample.exponents[j]), np.linalg.norm(growing)])
+        errors = 3.0 * np.sqrt(2.0) * scale  # both are averages over a window of time
+        gaps = [abs(row.measured[k] - whole[row.quantity].measured[k]) for row in found.rows]
+        assert np.all(gaps <= errors)
+        assert np.all(errors < 0.5 * np.array([row.measured[k] for row in found.rows]))
+
+
+def test_a_limit_on_the_exponents_is_named(monkeypatch):
+    monkeypatch.setattr("solvers.compare.lyapunov.maximal_exponent", lambda *_: MaximalExponent(None, None))
+    cell = load("vanilla")
+    found = lyapunov(cell, {"sigma_w": 4.0}, N=40, seeds=2, exponents=2, most=4)
+    assert found.dimension is not None
+    assert found.dimension.left > 0
+    record = found.as_dict()
+    assert record["kaplan_yorke"] is None
+    assert any("first 4 exponents is still positive" in note and "--most" in note for note in record["notes"])
+    assert lyapunov(cell, {"sigma_w": 4.0}, N=16, seeds=1, exponents=2, most=0).dimension is None

@@ -21,7 +21,7 @@ def run(given: argparse.Namespace) -> int:
     with Progress(f"Lyapunov exponents of {cell.name}") as progress:
         found = lyapunov(
             cell, parameters, N=given.N, exponents=given.exponents, seeds=given.seeds, seed=given.seed,
-            scale=given.scale, progress=progress,
+            scale=given.scale, most=given.most, progress=progress,
         )  # fmt: skip
     print_found(given, found.as_dict(), lyapunov_text)
     return 0 if found.converged else 3

@@ -13,6 +13,7 @@ from derive.cell.parameters import resolve
 from derive.cell.spec import Cell
 from solvers.budget import BudgetSpent
 from solvers.compare.exponent import MaximalExponent, maximal_exponent
+from solvers.simulate.dimension import DimensionMeasurement, measure_dimension
 from solvers.simulate.lyapunov import LyapunovMeasurement, measure_lyapunov
 from solvers.simulate.measurement import Row, unsettled
 from solvers.solution import plain
@@ -24,6 +25,10 @@ FINITE_SIZE = (
 )
 
 
+TOO_FEW = (
+    "the sum of the first {count} exponents is still positive in some network, so that there is no Kaplan-Yorke "
+    "dimension: raise --most, or take a smaller N (it grows with N)"
+)
 SMALL_CORRECTION = 0.15
 
 
@@ -32,7 +37,8 @@ class LyapunovComparison:
     """Exponents per step of a map, or per unit of time of a flow, largest first.
 
     theory : of the largest exponent for N -> infinity; measurement : of ``exponents`` exponents in finite networks;
-    halves : of the largest exponent in networks of half the size
+    halves : of the largest exponent in networks of half the size; dimension : with as many exponents as the
+    Kaplan-Yorke dimension needs, None where the first ``exponents`` suffice or no more were allowed
     """
 
     cell: Cell
@@ -41,6 +47,7 @@ class LyapunovComparison:
     measurement: LyapunovMeasurement
     halves: LyapunovMeasurement
     exponents: int
+    dimension: DimensionMeasurement | None = None
 
     @property
     def converged(self) -> bool:
@@ -54,6 +61,18 @@ class LyapunovComparison:
         share = self.halves.N / (self.measurement.N - self.halves.N)
         value = (1.0 + share) * own.mean - share * half.mean
         return value, float(np.hypot((1.0 + share) * own.standard_error, share * half.standard_error))
+
+    def _on_dimension(self, *, known: bool) -> list[str]:
+        """How many exponents the Kaplan-Yorke dimension was taken from, or why there is none."""
+        own = self.dimension
+        if own is None:
+            moving = any(np.isfinite(self.measurement[f"lyapunov[{k + 1}]"].mean) for k in range(self.exponents))
+            return [] if known or not moving else [TOO_FEW.format(count=self.exponents)]
+        if own.stopped:
+            return [f"no Kaplan-Yorke dimension: {own.stopped}"]
+        if own.left is not None:
+            return [TOO_FEW.format(count=own.exponents) + f" (it is {own.left:.3g} or more)"]
+        return [f"kaplan_yorke and entropy_rate: from {own.exponents} exponents, over a time of {own.window:g}"]
 
     @property
     def verdict(self) -> str:
@@ -79,15 +98,11 @@ class LyapunovComparison:
             "unit": "step" if self.cell.time == "discrete" else "time",
         }
         for name in ("kaplan_yorke", "entropy_rate"):
-            own = next((row for row in found.rows if row.quantity == name), None)
+            rows_of = (*found.rows, *(self.dimension.rows if self.dimension is not None else ()))
+            own = next((row for row in rows_of if row.quantity == name and np.isfinite(row.measured).all()), None)
             result[name] = None if own is None else own.mean
             result[f"{name}_error"] = None if own is None else own.standard_error
-        if result["kaplan_yorke"] is None and any(np.isfinite(row.mean) for row in rows):
-            notes.append(
-                f"the first {self.exponents} exponents are too few for the Kaplan-Yorke dimension"
-                + ("" if result["entropy_rate"] is not None else " and the entropy rate")
-                + ": their sum is still positive; ask for more with --exponents, or take a smaller N (both grow with N)"
-            )
+        notes += self._on_dimension(known=result["kaplan_yorke"] is not None)
         if abs(extrapolated - rows[0].mean) > SMALL_CORRECTION * abs(rows[0].mean):
             notes.append("the two sizes differ much: the correction need not be of order 1/N yet, take a larger N")
         if any(np.isneginf(_mean(row)) for row in rows):
@@ -119,10 +134,14 @@ def lyapunov(
     seeds: int = 8,
     seed: int = 0,
     scale: float = 1.0,
+    most: int = 200,
     progress: Callable[[str], None] | None = None,
     executor: Executor | None = None,
 ) -> LyapunovComparison:
     """The first exponents of ``seeds`` networks of N units that start at states of standard deviation ``scale``.
+
+    most : where the sum of the first ``exponents`` is positive, up to so many are followed for the Kaplan-Yorke
+    dimension and the entropy rate.
 
     Raises
     ------
@@ -135,6 +154,13 @@ def lyapunov(
     measurement = measure_lyapunov(
         cell, settings, N=N, seeds=seeds, exponents=exponents, seed=seed, scale=scale, executor=executor
     )
+    dimension = None
+    if most > exponents and all(row.quantity != "kaplan_yorke" for row in measurement.rows) and measurement.moving:
+        if progress is not None:
+            progress(f"the Kaplan-Yorke dimension of {seeds} networks of {N} units, with up to {most} exponents")
+        dimension = measure_dimension(
+            cell, settings, N=N, seeds=seeds, first=exponents, most=most, seed=seed, scale=scale, executor=executor
+        )
     if progress is not None:
         progress(f"following {2 * seeds} networks of {N // 2} units")
     halves = measure_lyapunov(
@@ -147,7 +173,7 @@ def lyapunov(
         theory = maximal_exponent(cell, parameters, known)
     except BudgetSpent as spent:
         theory = MaximalExponent(None, None, (f"{spent}: no theory of the exponent",), converged=False)
-    return LyapunovComparison(cell, settings.parameters, theory, measurement, halves, exponents)
+    return LyapunovComparison(cell, settings.parameters, theory, measurement, halves, exponents, dimension)
 
 
 def _mean(row: Row) -> float:

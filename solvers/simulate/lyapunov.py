@@ -67,6 +67,11 @@ class LyapunovMeasurement(Measurement):
 
     samples: tuple[LyapunovSample, ...]
 
+    @property
+    def moving(self) -> bool:
+        """Whether exponents were measured in every network: none diverged or was stopped before."""
+        return all(sample.window > 0 and not sample.outcome.startswith("stopped") for sample in self.samples)
+
 
 def measure_lyapunov(
     cell: Cell,
