@@ -295,6 +295,9 @@ def _on_ray(
     if not inside.size or inside[-1] == len(t) - 1:
         return point if inside.size else base + t[0] * direction
     low, high = t[inside[-1]], t[inside[-1] + 1]
+    fine = excess(base + np.array([low, high]) * direction, FINE)
+    if not fine[0] > 0 > fine[1]:  # an end of the bracket is on the boundary, as far as the first look could tell
+        return base + (high if fine[0] > 0 else low) * direction
     root = brentq(lambda s: float(excess(np.array([base + s * direction]), FINE)[0]), low, high, xtol=1e-14, rtol=1e-13)
     return base + root * direction
 
