@@ -233,6 +233,14 @@ def _sweep(own: argparse.ArgumentParser) -> None:
                      help="points that are computed and written together")  # fmt: skip
     own.add_argument("--retry-failed", action="store_true", help="compute chunks in which points failed once more")
     own.add_argument("--seed", type=_whole("--seed", 0, 2**63), default=0, help="root of all random draws (0)")
+    own.add_argument("--simulate", action="store_true", help="measure finite networks instead of solving the theory")
+    own.add_argument("-N", metavar="N,...", dest="N", help="with --simulate: units, a dimension N (1000)")
+    own.add_argument("--seeds", type=_whole("--seeds", 1, MAX_SEEDS),
+                     help="with --simulate: networks of each size at each point, a dimension `seed` (8)")  # fmt: skip
+    own.add_argument("--starts", type=_whole("--starts", 1, 1000),
+                     help="with --simulate: initial states of a network, followed together (1)")  # fmt: skip
+    own.add_argument("--float32", action="store_true",
+                     help="with --simulate: weights, products and eigenvalues in single precision")  # fmt: skip
     _budget(_json(own))
 
 

@@ -55,6 +55,7 @@ class Network:
     cell, settings : the equations, and the numbers from `derive.cell.resolve`
     N : units per state
     rng : source of all randomness of this network
+    dtype : precision of weights and of products with them; everything else is in double precision
     revealed : draw Gaussian weights only along the directions they are applied to, see `RevealedGaussian`: the same
         law at a fraction of the cost, where weights are redrawn each step and no Jacobian matrix is asked for
 
@@ -69,11 +70,13 @@ class Network:
     """
 
     def __init__(
-        self, cell: Cell, settings: Settings, N: int, rng: np.random.Generator, *, revealed: bool = False
-    ) -> None:
+        self, cell: Cell, settings: Settings, N: int, rng: np.random.Generator, *, revealed: bool = False,
+        dtype: type[np.floating[Any]] = np.float64,
+    ) -> None:  # fmt: skip
         if N < 1:
             raise ParameterError(f"a network needs at least one unit; N = {N} was given")
         self.cell, self.settings, self.N, self.rng, self._revealed = cell, settings, N, rng, revealed
+        self.dtype = dtype
         self.states: tuple[str, ...] = cell.states
         self.schedule: Schedule = schedule(cell)
         self.fields: tuple[str, ...] = tuple(field.name for field in self.schedule.fields)
@@ -108,10 +111,13 @@ class Network:
 
     def _draw_weight(self, name: str) -> Any:
         gain = self.settings.gains[name]
+        if self.settings.ensembles[name] != "haar" and self._revealed:
+            return RevealedGaussian(gain, self.N, self.rng)
+        return self._full_weight(name, gain).astype(self.dtype, copy=False)
+
+    def _full_weight(self, name: str, gain: float) -> Array:
         if self.settings.ensembles[name] == "haar":
             return gain * orthogonal_matrix(self.rng.standard_normal((self.N, self.N)))
-        if self._revealed:
-            return RevealedGaussian(gain, self.N, self.rng)
         if gain == 0:  # inputs that are switched off should not cost the drawing of a matrix
             return np.zeros((self.N, self.N))
         return self.rng.standard_normal((self.N, self.N)) * (gain / np.sqrt(self.N))
@@ -208,8 +214,10 @@ class Network:
     def _multiply(self, name: str, operand: Array) -> Array:
         if operand.ndim == 0:  # W @ (something without units) is W times a constant vector
             operand = np.full(self.N, operand)
-        product: Array = self.weights[name] @ operand
-        return product
+        if self.dtype is np.float64:
+            product: Array = self.weights[name] @ operand
+            return product
+        return np.asarray(self.weights[name] @ operand.astype(self.dtype), dtype=float)
 
 
 def _over_units(value: Array, shape: tuple[int, ...]) -> Array:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -112,23 +113,29 @@ def sample_static(
     spectra: bool = True,
     tolerance: float = 1e-10,
     max_steps: int = 3000,
+    dtype: type[np.floating[Any]] = np.float64,
 ) -> StaticSample:
-    """One network from one seed: its fixed point, spectrum and site measure."""
-    network = Network(cell, settings, N, np.random.default_rng(sequence))
+    """One network from one seed: its fixed point, spectrum and site measure; dtype : of its products."""
+    network = Network(cell, settings, N, np.random.default_rng(sequence), dtype=dtype)
     if planted is not None:
         point = plant(network, planted(network), tolerance=tolerance)
     elif start is None:
         point = relax(network, network.random_state(scale), tolerance=tolerance, max_steps=max_steps)
     else:
         point = newton_from(network, start(network), tolerance=tolerance)
+    return sample_at(network, point, spectra=spectra)
+
+
+def sample_at(network: Network, point: FixedPoint, *, spectra: bool = True) -> StaticSample:
+    """What is measured at a fixed point of a network."""
     sites = sites_of(network, point.state)
     if not point.converged:
         return StaticSample(point, np.zeros(0, dtype=complex), sites, {})
     values = _moments(network, point)
     if not spectra:
         return StaticSample(point, np.zeros(0, dtype=complex), sites, values)
-    spectrum = eigenvalues(network.jacobian(point.state))
-    if cell.time == "discrete":
+    spectrum = eigenvalues(network.jacobian(point.state).astype(network.dtype, copy=False))
+    if network.cell.time == "discrete":
         values["spectral_radius"] = spectral_radius(spectrum)
     else:
         values["spectral_abscissa"] = spectral_abscissa(spectrum)

@@ -27,6 +27,9 @@ Array = NDArray[np.float64]
 Given = str | Sequence[float] | Array
 
 SAMPLE = "sample"
+SIZE, NETWORK = "units N", "network number"
+"""Columns of networks in a design; no parameter has a name with a blank."""
+
 LATIN = "latin:"
 FORMS = "LO:HI:COUNT, log:LO:HI:COUNT, list:A,B,... or, with --samples, latin:LO:HI or latin:log:LO:HI"
 
@@ -89,6 +92,15 @@ class Design:
             for axis, i in zip(self.axes, index, strict=True)
             for name, values in axis.columns.items()
         }
+
+
+def with_networks(design: Design, sizes: Sequence[int], seeds: int) -> Design:
+    """The design with the sizes and numbers of networks as two more dimensions, which run fastest."""
+    own = (
+        Axis("N", {SIZE: np.array(sizes, float)}, ",".join(map(str, sizes))),
+        Axis("seed", {NETWORK: np.arange(seeds, dtype=float)}, f"{seeds} networks"),
+    )
+    return Design((*design.axes, *own))
 
 
 @dataclass(frozen=True)

@@ -29,12 +29,23 @@ LONGEST_REASON = 400
 
 
 @dataclass(frozen=True)
+class Networks:
+    """What is measured: sizes N, networks of each, initial states that share a network's weights, and the precision of
+    products, "float64" or "float32"."""
+
+    sizes: tuple[int, ...]
+    seeds: int
+    starts: int = 1
+    precision: str = "float64"
+
+
+@dataclass(frozen=True)
 class Request:
     """What is asked at every point, as text and numbers.
 
     cell : text of the cell file; parameters : those that are not swept; solutions : None for the solution with the
-    largest Q of the first state, else the length of the dimension ``solution``; sizes, seeds, precision : of networks
-    (no sizes: the theory is solved).
+    largest Q of the first state, else the length of the dimension ``solution``; networks : measure these instead of
+    solving the theory.
     """
 
     cell: str
@@ -44,15 +55,13 @@ class Request:
     solutions: int | None
     tol: float
     seed: int
-    sizes: tuple[int, ...] = ()
-    seeds: int = 0
-    precision: str = "float64"
+    networks: Networks | None = None
 
     @property
     def copies(self) -> tuple[int, ...]:
-        """Dimensions of the verdict besides the parameters: solutions, or sizes and seeds of networks."""
-        if self.sizes:
-            return len(self.sizes), self.seeds
+        """Dimensions of the verdict besides those of the design: solutions, or initial states of a network."""
+        if self.networks is not None:
+            return () if self.networks.starts == 1 else (self.networks.starts,)
         return () if self.solutions is None else (self.solutions,)
 
 

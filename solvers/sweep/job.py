@@ -53,9 +53,10 @@ class Job:
             "chunk": list(self.blocks.chunk),
             "engine": self.engine.name,
         }  # fmt: skip
-        if request.sizes:
+        if request.networks is not None:
+            own = request.networks
             found["networks"] = {
-                "N": list(request.sizes), "seeds": request.seeds, "precision": request.precision
+                "N": list(own.sizes), "seeds": own.seeds, "starts": own.starts, "precision": own.precision
             }  # fmt: skip
         return found
 
@@ -114,7 +115,7 @@ def _inside(key: str, there: Mapping[str, Any], here: Mapping[str, Any]) -> list
 
 def _short(value: object) -> str:
     if value is None:
-        return "not given"
+        return "none"
     return (value if isinstance(value, str) else json.dumps(value))[:80]
 
 

@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from solvers.sweep.design import SAMPLE
+from solvers.sweep.design import NETWORK, SAMPLE, SIZE, Axis
 from solvers.sweep.engine import NOT_COMPUTED, VERDICTS, Answer
 from solvers.sweep.job import Job
 from solvers.sweep.quantities import MEANINGS, Quantity
 
 VERDICT, REASON, SOLUTIONS = "verdict", "reason", "solutions"
-SOLUTION, SIZE, NETWORK = "solution", "N", "seed"
+SOLUTION, START = "solution", "start"
+UNITS, SEED = "N", "seed"
+OWN_NAMES = {SIZE: UNITS, NETWORK: SEED}
 
 
 @dataclass(frozen=True)
@@ -40,21 +42,26 @@ class Variable:
 def parameter_names(job: Job) -> dict[str, str]:
     """Swept parameter or dimension -> the name it has in the store: its own, unless a variable has that already."""
     request = job.request
-    taken = {VERDICT, REASON, SOLUTIONS, SOLUTION, SIZE, NETWORK, "field", "state", "definition", "end", SAMPLE}
+    taken = {VERDICT, REASON, SOLUTIONS, SOLUTION, START, UNITS, SEED, "field", "state", "definition", "end", SAMPLE}
     taken |= {name for q in request.quantities for name in (q.name, f"{q.name}_error")}
-    found = {name: f"{name}_parameter" if name in taken else name for name in job.design.names}
-    return found | {axis.dimension: SAMPLE for axis in job.design.axes if axis.dimension not in axis.columns}
+    names = {name: f"{name}_parameter" if name in taken else name for name in job.design.names}
+    return names | OWN_NAMES
+
+
+def dimension_of(axis: Axis, names: Mapping[str, str]) -> str:
+    """The dimension of an axis in the store; names : from `parameter_names`."""
+    return SAMPLE if axis.dimension == SAMPLE and SAMPLE not in axis.columns else names[next(iter(axis.columns))]
 
 
 def variables(job: Job) -> tuple[Variable, ...]:
     """Everything that chunks are written to."""
     request = job.request
     names = parameter_names(job)
-    swept = tuple(names[axis.dimension] for axis in job.design.axes)
-    copies = (SIZE, NETWORK) if request.sizes else () if request.solutions is None else (SOLUTION,)
+    swept = tuple(dimension_of(axis, names) for axis in job.design.axes)
+    copies = (START if request.networks else SOLUTION,) if request.copies else ()
     own, shape = swept + copies, request.copies
     found = [item for quantity in request.quantities for item in _of_quantity(quantity, own, shape)]
-    if not request.sizes:
+    if request.networks is None:
         found.append(Variable(SOLUTIONS, swept, "int16", -1, {"long_name": "number of solutions found"},
                               of=lambda answer: answer.found))  # fmt: skip
     found.append(Variable(REASON, own, str, "", {"long_name": "why the verdict is not `converged`"}, shape,
@@ -70,6 +77,9 @@ def _of_quantity(quantity: Quantity, own: tuple[str, ...], shape: tuple[int, ...
     dimensions = (*own, quantity.dimension) if quantity.dimension else own
     shape = shape + quantity.shape
     about: dict[str, Any] = {"long_name": MEANINGS[name]}
+    if quantity.measured:
+        about |= {"comment": "of one network; its error is the scatter over the dimension `seed`"}
+        return [Variable(name, dimensions, "float64", np.nan, about, shape, lambda answer: answer.values[name])]
     if not quantity.has_error:
         about |= {"flag_values": [0, 1], "flag_meanings": "no yes", "comment": "nan where it is not known"}
         return [Variable(name, dimensions, "float64", np.nan, about, shape, lambda answer: answer.values[name])]
@@ -85,21 +95,23 @@ def coordinates(job: Job) -> tuple[Variable, ...]:
     names = parameter_names(job)
     found = []
     for axis in job.design.axes:
-        dimension = names[axis.dimension]
+        dimension = dimension_of(axis, names)
         if dimension == SAMPLE:
             found.append(_coordinate(SAMPLE, SAMPLE, np.arange(len(axis)), {"long_name": "number of the sample"}))
         for name, values in axis.columns.items():
-            found.append(_coordinate(names[name], dimension, values, {"long_name": f"parameter {name}"}))
+            own = name in OWN_NAMES
+            text = {"long_name": name if own else f"parameter {name}"}
+            found.append(_coordinate(names[name], dimension, values.astype(int) if own else values, text))
     for quantity in job.request.quantities:
         if quantity.dimension and quantity.dimension not in {item.name for item in found}:
             found.append(_coordinate(quantity.dimension, quantity.dimension, np.array(quantity.labels, object), {}))
     request = job.request
-    if request.sizes:
-        found.append(_coordinate(SIZE, SIZE, np.array(request.sizes), {"long_name": "units per network"}))
-        found.append(_coordinate(NETWORK, NETWORK, np.arange(request.seeds), {"long_name": "number of the network"}))
-    elif request.solutions is not None:
+    if request.copies and request.networks:
+        about = {"long_name": "number of the initial state"}
+        found.append(_coordinate(START, START, np.arange(*request.copies), about))
+    elif request.copies:
         about = {"long_name": "number of the solution, ascending by Q of the first state"}
-        found.append(_coordinate(SOLUTION, SOLUTION, np.arange(request.solutions), about))
+        found.append(_coordinate(SOLUTION, SOLUTION, np.arange(*request.copies), about))
     return tuple(found)
 
 
@@ -115,7 +127,7 @@ def attributes(job: Job) -> dict[str, Any]:
     record, request = job.record(), job.request
     loose = [name for axis in job.design.axes if axis.dimension == SAMPLE for name in axis.columns]
     found: dict[str, Any] = {
-        "title": f"{'finite networks' if request.sizes else 'mean field'} of {job.name}, {request.ansatz}",
+        "title": f"{'finite networks' if request.networks else 'mean field'} of {job.name}, {request.ansatz}",
         "cell": request.cell,
         "parameters": ", ".join(f"{name} = {value:.17g}" for name, value in request.parameters.items()),
         "seed": request.seed,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from derive.cell.names import did_you_mean
 from derive.cell.spec import Cell
@@ -47,6 +47,7 @@ class Quantity:
     name: str
     dimension: str = ""
     labels: tuple[str, ...] = ()
+    measured: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -55,8 +56,9 @@ class Quantity:
 
     @property
     def has_error(self) -> bool:
-        """Whether it is a number with an error (`stable` is yes, no or unknown)."""
-        return self.name != "stable"
+        """Whether it has an error of its own: `stable` is yes or no, and of what is measured in networks the error is
+        the scatter over them."""
+        return self.name != "stable" and not self.measured
 
 
 def theory_quantities(theory: Theory, asked: Sequence[str]) -> tuple[Quantity, ...]:
@@ -74,7 +76,8 @@ def network_quantities(cell: Cell, ansatz: str, asked: Sequence[str]) -> tuple[Q
     """The quantities asked for, measured in networks.  Raises ParameterError for one that these do not have."""
     radius = "spectral_radius" if cell.time == "discrete" else "spectral_abscissa"
     known = (*RESTING, radius) if ansatz == "static" else REDRAWN
-    return _chosen(asked, known, labels_of(cell), f"{ansatz} networks")
+    chosen = _chosen(asked, known, labels_of(cell), f"{ansatz} networks")
+    return tuple(replace(quantity, measured=True) for quantity in chosen)
 
 
 def labels_of(cell: Cell) -> Mapping[str, tuple[str, ...]]:

@@ -20,15 +20,17 @@ from derive.errors import ParameterError
 from derive.write.cell_file import cell_file
 from solvers.output import refusal
 from solvers.solve import DEFAULT_TOL
-from solvers.sweep.design import Design, Given, blocks_of, design_of
-from solvers.sweep.engine import CONVERGED, NOT_COMPUTED, VERDICTS, Answer, Request
+from solvers.sweep.design import Design, Given, blocks_of, design_of, with_networks
+from solvers.sweep.engine import CONVERGED, NOT_COMPUTED, VERDICTS, Answer, Networks, Request
 from solvers.sweep.job import Job
+from solvers.sweep.layout import OWN_NAMES
 from solvers.sweep.lock import Lock
 from solvers.sweep.loop import Immediately, Loop
+from solvers.sweep.networks import networks_engine
 from solvers.sweep.pace import Pace
 from solvers.sweep.pointwise import engine_for, theory_of
 from solvers.sweep.pool import Pool
-from solvers.sweep.quantities import theory_quantities
+from solvers.sweep.quantities import network_quantities, theory_quantities
 from solvers.sweep.store import Store, count_verdicts, has_failed, make_folder, stored_record
 
 LARGEST, ALL = "largest", "all"
@@ -73,7 +75,7 @@ class Swept:
             "ansatz": job.request.ansatz,
             "store": str(self.path),
             "parameters": dict(job.request.parameters),
-            "over": {name: axis["as"] for name, axis in job.record()["over"].items()},
+            "over": {_shown(name): axis["as"] for name, axis in job.record()["over"].items()},
             "quantities": [quantity.name for quantity in job.request.quantities],
             "engine": job.engine.name,
             "points": job.design.size,
@@ -81,7 +83,10 @@ class Swept:
             "resumed": self.resumed,
             "verdicts": {name: n for name, n in self.counts.items() if n},
             "complete": self.complete,
-            "reasons": [{"point": job.design.point(k), "reason": text} for k, text in self.reasons],
+            "reasons": [
+                {"point": {_shown(name): value for name, value in job.design.point(k).items()}, "reason": text}
+                for k, text in self.reasons
+            ],
         }
 
 
@@ -102,6 +107,7 @@ def sweep(
     jobs: int | None = None,
     executor: Executor | None = None,
     retry_failed: bool = False,
+    networks: Networks | None = None,
     command: str = "",
     progress: Progress | None = None,
 ) -> Swept:
@@ -112,8 +118,8 @@ def sweep(
     length ``solutions``; tol, seed, ansatz : as in `solvers.solve.solve`; samples : of Latin hypercubes, drawn from
     ``seed``; chunk : points that are computed and written together; jobs : processes, by default one for each
     processor; executor : anything with the interface of `concurrent.futures.Executor` in their place, of which
-    ``jobs`` chunks are then asked at once; retry_failed : compute chunks with failed points again; command : what to
-    note in the store.
+    ``jobs`` chunks are then asked at once; retry_failed : compute chunks with failed points again; networks : measure
+    these in place of solving the theory; command : what to note in the store.
 
     Raises
     ------
@@ -127,10 +133,15 @@ def sweep(
     design = design_of(over, samples, seed)
     fixed = fixed_parameters(cell, parameters or {}, design)
     text = cell_file(cell)
-    theory = theory_of(text, ansatz)
-    chosen = theory_quantities(theory, quantities)
-    request = Request(text, ansatz, fixed, chosen, solutions if branch == ALL else None, tol, seed)
-    engine = engine_for(theory, chosen)
+    if networks is None:
+        theory = theory_of(text, ansatz)
+        chosen = theory_quantities(theory, quantities)
+        engine = engine_for(theory, chosen)
+    else:
+        engine = networks_engine(cell, ansatz, networks)
+        chosen = network_quantities(cell, ansatz, quantities)
+        design = with_networks(design, networks.sizes, networks.seeds)
+    request = Request(text, ansatz, fixed, chosen, solutions if branch == ALL else None, tol, seed, networks)
     path = Path(store)
     blocks = blocks_of(design.shape, chunk or _stored_chunk(path, engine.points))
     job = Job(cell.name, request, design, blocks, engine, command)
@@ -227,6 +238,10 @@ class _Run:
         reasons = [item for number in self.doubtful for item in self.store.reasons(number)][:SHOWN]
         counts = {name: int(n) for name, n in zip(VERDICTS.values(), self.counts, strict=True)}
         return Swept(path, self.job, counts, self.pace.now, self.pace.before, complete, reasons)
+
+
+def _shown(name: str) -> str:
+    return OWN_NAMES.get(name, name)
 
 
 def _numbers(missing: np.ndarray) -> Iterator[int]:

@@ -12,7 +12,7 @@ import xarray as xr
 from derive.cell.names import did_you_mean
 from derive.errors import ParameterError
 from solvers.sweep.engine import CONVERGED
-from solvers.sweep.layout import NETWORK, SOLUTION, VERDICT
+from solvers.sweep.layout import REASON, SEED, SOLUTION, START, VERDICT
 from solvers.sweep.store import stored_record
 
 MOST_LINES = 6
@@ -56,7 +56,7 @@ def select(data: xr.Dataset, quantity: str, x: str | None, y: str | None, at: Ma
     ParameterError : a name that the sweep does not have, or a dimension of which a value has to be chosen.
     """
     name, _, label = quantity.partition("[")
-    known = [str(v) for v in data.data_vars if f"{v}_error" in data or v in ("stable", "solutions")]
+    known = [str(v) for v in data.data_vars if not str(v).endswith("_error") and v not in (VERDICT, REASON)]
     if name not in known:
         raise _unknown("--quantity", name, known)
     own = data[name]
@@ -110,19 +110,19 @@ def _thinned(part: xr.Dataset) -> xr.Dataset:
 def _over_networks(part: xr.Dataset, name: str, axes: list[str]) -> tuple[xr.Dataset, xr.DataArray, xr.DataArray]:
     """Mean over networks with its standard error; theory has errors of its own."""
     values = part[name].load()
-    if NETWORK not in values.dims or NETWORK in axes:
+    if SEED not in values.dims or SEED in axes:
         error = part[f"{name}_error"].load() if f"{name}_error" in part else xr.zeros_like(values)
         return part, values, error
-    count = values.notnull().sum(NETWORK)
-    error = values.std(NETWORK, ddof=1) / np.sqrt(count.where(count > 1))
+    count = values.notnull().sum(SEED)
+    error = values.std(SEED, ddof=1) / np.sqrt(count.where(count > 1))
     verdict = part[VERDICT]
-    part = part.assign({VERDICT: verdict.max(NETWORK)})
-    return part, values.mean(NETWORK), error
+    part = part.assign({VERDICT: verdict.max(SEED)})
+    return part, values.mean(SEED), error
 
 
 def _require_room(data: xr.Dataset, rest: list[str], y: str | None) -> None:
     """Beside x there may be one more swept dimension, drawn as lines, and labels or solutions; on a map none."""
-    free = [d for d in rest if d not in (*LABELS, SOLUTION)]
+    free = [d for d in rest if d not in (*LABELS, SOLUTION, START)]
     too_many = free[1:] if y is None else rest
     if too_many:
         name = too_many[0]
@@ -162,8 +162,8 @@ def lines(shown: Shown) -> list[Line]:
 def _label(dimension: str, value: object) -> str:
     if dimension in LABELS:
         return str(value)
-    if dimension == SOLUTION:
-        return f"solution {value}"
+    if dimension in (SOLUTION, START):
+        return f"{dimension} {value}"
     return f"{dimension} = {float(value):.4g}"  # type: ignore[arg-type]
 
 
