@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -113,10 +112,9 @@ def sample_static(
     spectra: bool = True,
     tolerance: float = 1e-10,
     max_steps: int = 3000,
-    dtype: type[np.floating[Any]] = np.float64,
 ) -> StaticSample:
-    """One network from one seed: its fixed point, spectrum and site measure; dtype : of its products."""
-    network = Network(cell, settings, N, np.random.default_rng(sequence), dtype=dtype)
+    """One network from one seed: its fixed point, spectrum and site measure."""
+    network = Network(cell, settings, N, np.random.default_rng(sequence))
     if planted is not None:
         point = plant(network, planted(network), tolerance=tolerance)
     elif start is None:
