@@ -12,7 +12,7 @@
     phase(cell, ("g", 0, 4, 41), ("a", 0, 20, 41))    # regimes over two parameters, and the curves between them
     sweep(cell, {"g": "0:4:1000"}, ["chi1"], "out.zarr")     # many points, in a store that survives a kill
     export(cell, "residuals.py")                      # the equations as one standalone NumPy file
-    report(cell, "folder")                            # derivation, numbers and figures in one folder
+    report(cell, "page.html")                         # all of it as one page, or in one folder
 
 Everything is imported when it is first used.  The verbs win over modules of the same name: ``solvers.solve`` is the
 function, ``from solvers.solve import Solved`` reaches into the module.

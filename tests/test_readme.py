@@ -96,5 +96,5 @@ def test_the_main_job(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(shlex.split(command)) == 0
     assert "verdict: agrees" in capsys.readouterr().out
     written = {path.name for path in (folder / "report").iterdir()}
-    assert written >= {"derivation.tex", "derivation.txt", "solution.json", "check.json", "report.md", "check.png",
-                       "spectrum.png"}  # fmt: skip
+    assert written >= {"derivation.tex", "derivation.txt", "solution.json", "check.json", "report.md", "report.html",
+                       "check.svg", "spectrum.svg", "map.svg"}  # fmt: skip

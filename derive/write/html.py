@@ -18,7 +18,7 @@ from derive.write.quantity import quantity_latex
 FORMULA_STYLE = """
 p.reason, p.assumption, p.from { margin-left: 1.5rem; }
 b.label { font-weight: 600; }
-:is(h2, h3, h4) > span:first-child { opacity: .65; margin-right: .6em; }
+span.counter { opacity: .65; margin-right: .6em; }
 div.display { overflow: auto hidden; margin: .6rem 0; padding: .1rem 0; }
 div.display table { border-collapse: collapse; width: 100%; }
 div.display td { padding: .22rem 0; vertical-align: baseline; white-space: nowrap; }
@@ -143,7 +143,7 @@ def html(theory: Theory, notation: str = DEFAULT) -> str:
 
 def heading(level: int, number: str, title: str) -> str:
     """A numbered heading that links can go to; title : HTML."""
-    return f'<h{level} id="s{number}"><span>{number}</span>{title}</h{level}>'
+    return f'<h{level} id="s{number}"><span class="counter">{number}</span>{title}</h{level}>'
 
 
 def _contents(sections: tuple[Section, ...]) -> str:

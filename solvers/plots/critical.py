@@ -67,7 +67,8 @@ def _curves(figure: Figure, panel: Axes, found: Critical, names: list[str], here
     variance = np.array([point["isometry_variance"] for point in found.points])
     known = variance[np.isfinite(variance) & (variance > 0)]
     low, high = (known.min(), known.max()) if known.size else (1.0, 2.0)
-    scale = LogNorm(low, high) if high > 3 * low else Normalize(low, max(high, 1.001 * low))
+    margin = 0.05 * low if high < 1.02 * low else 0.0  # so that the bar of a constant has ticks that differ
+    scale = LogNorm(low, high) if high > 3 * low else Normalize(low - margin, high + margin)
     for curve in found.curves:
         own = found.points[curve.first : curve.last]
         x, y = (np.array([point.free[name] for point in own]) for name in names)
@@ -85,6 +86,10 @@ def _curves(figure: Figure, panel: Axes, found: Critical, names: list[str], here
                    markersize=12, markeredgewidth=2.0, label="nearest to isometry", zorder=3)  # fmt: skip
     if here is not None:
         panel.plot(*here, **HERE)
+    if not found.points:
+        panel.set_xlim(found.ranges[names[0]])
+        panel.set_ylim(found.ranges[names[1]])
+        panel.text(0.5, 0.5, "no critical point in this range", transform=panel.transAxes, ha="center")
     if found.best is not None or here is not None:
         panel.legend(frameon=False, fontsize=9)
     panel.set_xlabel(names[0])

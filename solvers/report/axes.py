@@ -6,20 +6,25 @@ from collections.abc import Mapping, Sequence
 
 from derive.cell.arithmetic import names_in
 from derive.theory import Theory
-from solvers.critical.ranges import kind_of
+from solvers.critical.ranges import kind_of, search_range
 from solvers.phase.search import Range
 
 COUNT = 21
 KINDS = ("gain", "std", "mean", "positive", "any")
-"""What an axis may be, in the order of preference.  The variance and the correlation of inputs are left to be asked
-for: they do nothing where inputs have no weight."""
+"""What an axis may be, in the order of preference.  The variance of an input does nothing where inputs have no weight:
+it has to be given."""
+
+ASKED = (*KINDS, "variance")
 
 RULE = (
     "axes: the parameters that were given, those that are not zero first; then gains of matrices that states pass "
-    "through, standard deviations and means of biases, and the rest, in the order of the cell file. Range: from a "
-    "twentieth of the value to twice the value; from 0 to 1 where it is 0; to both sides of a mean, by its size and at "
-    "least 1"
+    "through, standard deviations and means of biases, and the rest, in the order of the cell file. Range: "
 )
+NEAR = (
+    "from a twentieth of the value to twice the value; from 0 to 1 where it is 0; to both sides of a mean, by its size "
+    "and at least 1"
+)
+WIDE = "that of gatefield critical, by the kind of the parameter"
 
 LOWEST = 0.05
 
@@ -40,7 +45,7 @@ def candidates(theory: Theory, parameters: Mapping[str, float], given: Sequence[
     """Parameters that an axis may show, the best first."""
     known = {name: kind_of(theory.site.cell, name, parameters[name]) for name in parameters}
     allowed = [name for name, kind in known.items() if kind in KINDS]
-    asked = sorted((name for name in given if name in allowed), key=lambda name: parameters[name] == 0)
+    asked = sorted((name for name in given if known[name] in ASKED), key=lambda name: parameters[name] == 0)
     idle = _input_gains(theory)
     others = [name for name in allowed if name not in idle]
     return list(dict.fromkeys([*asked, *sorted(others, key=lambda name: KINDS.index(known[name]))]))
@@ -48,6 +53,9 @@ def candidates(theory: Theory, parameters: Mapping[str, float], given: Sequence[
 
 def span(theory: Theory, name: str, value: float) -> tuple[float, float]:
     """The ends of an axis, so that the value of the report lies inside."""
+    if theory.ansatz == "untied":  # criticality is looked for, which may be far from here
+        low, high = search_range(theory.site.cell, name, None)
+        return min(low, value), max(high, value)
     if kind_of(theory.site.cell, name, value) == "mean" or value < 0:
         size = max(1.0, abs(value))
         return value - size, value + size

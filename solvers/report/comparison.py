@@ -91,7 +91,8 @@ def comparison_part(found: Findings, shown: HtmlDerivation | None) -> Part:
 
 def _row(row: Record, shown: HtmlDerivation | None) -> Sequence[str]:
     cells = [
-        compact(row["theory"], row["theory_error"]), plus_minus(row["measured"], row["standard_error"]),
+        compact(row["theory"], row["theory_error"]),
+        plus_minus(row["measured"], row["standard_error"]).replace(" ", "\u00a0"),
         signed(row["finite_size"], ".1g"), signed(row["z"], ".1f"),
     ]  # fmt: skip
     return [quantity(row["quantity"], shown), *map(text, cells), badge(row["verdict"])]

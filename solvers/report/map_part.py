@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from solvers.report.axes import RULE
+from solvers.report.axes import NEAR, RULE, WIDE
 from solvers.report.figures import MAP
 from solvers.report.findings import Findings
 from solvers.report.markup import folded, listing, paragraph, text
@@ -25,6 +25,7 @@ def map_part(found: Findings) -> Part:
         blocks.append(paragraph(STATIC_ALONE))
     blocks.append(folded(text("Numbers of the map"), listing(chart.text(), "Numbers of the map"),
                          shown=not found.of(MAP)))  # fmt: skip
-    how = f"Chosen by this rule: {RULE}. " if chosen else ""
+    rule = RULE + (WIDE if asked.ansatz == "untied" else NEAR)
+    how = f"Chosen by this rule: {rule}. " if chosen else ""
     blocks.append(paragraph(f"{how}The map may take {asked.map_seconds:g} s.", class_="small"))
     return Part("map", chart.title, tuple(blocks))

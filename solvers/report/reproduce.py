@@ -68,7 +68,14 @@ def commands(found: Findings, name: str) -> Iterator[str]:
 
 
 def _parameters(asked: Asked, names: list[str] | tuple[str, ...]) -> list[str]:
-    return [word for name in names for word in ("-p", f"{name}={asked.settings.parameters[name]!r}")]
+    values = ((name, asked.settings.parameters[name]) for name in names)
+    return [word for name, value in values for word in ("-p", f"{name}={_exact(value)}")]
+
+
+def _exact(value: float) -> str:
+    """The shortest text that is read as this number."""
+    short = f"{value:.12g}"
+    return short if float(short) == value else repr(value)
 
 
 def _map_options(asked: Asked) -> Iterator[str]:
