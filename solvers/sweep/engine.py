@@ -67,10 +67,12 @@ class Request:
 
 @dataclass(frozen=True)
 class Points:
-    """A chunk: parameter -> value at each point, (points,); first, numbers : the points' numbers in the design."""
+    """A chunk. swept : parameter -> value at each point, (points,); numbers : of the points in the design, (points,);
+    shape : of the chunk, along each dimension of the design (points of a row follow each other)."""
 
     swept: Mapping[str, Array]
     numbers: NDArray[np.int64]
+    shape: tuple[int, ...]
 
     def __len__(self) -> int:
         return len(self.numbers)

@@ -68,7 +68,8 @@ class Job:
 
     def points(self, chunk: int) -> Points:
         """What the engine gets of a chunk."""
-        return Points(self.design.values(self.blocks.block(chunk)), self.numbers(chunk))
+        block = self.blocks.block(chunk)
+        return Points(self.design.values(block), self.numbers(chunk), tuple(s.stop - s.start for s in block))
 
     @property
     def key(self) -> str:
