@@ -43,10 +43,12 @@ def test_a_static_report_is_complete(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert load(str(folder / "cell.toml")).equations == load("rate").equations
 
 
-def test_an_untied_report_has_no_spectrum(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_an_untied_report_has_singular_values(tmp_path: Path) -> None:
     found = report(load("vanilla"), tmp_path, {"sigma_b": 0.3}, ansatz="untied", **SMALL)
     assert found.converged
     assert "spectrum.svg" not in found.files
+    assert "singular.svg" in found.files
     assert "check.json" in found.files
     assert (tmp_path / "derivation.tex").exists()
 
@@ -55,10 +57,12 @@ def test_without_matplotlib_the_rest_is_written(tmp_path: Path, monkeypatch: pyt
     find = importlib.util.find_spec
     monkeypatch.setattr("importlib.util.find_spec", find)
     monkeypatch.setitem(_Work.draw.__globals__, "find_spec", lambda name: None if name == "matplotlib" else find(name))
-    found = report(load("vanilla"), tmp_path, {"sigma_b": 0.3}, ansatz="untied", **SMALL)
+    found = report(load("rate"), tmp_path, {"g": 0.5}, **SMALL)
     assert NO_FIGURES in found.notes
-    assert "gatefield[plots]" in (tmp_path / "report.md").read_text(encoding="utf-8")
-    assert {path.name for path in tmp_path.iterdir()} == TEXTS
+    for name in ("report.md", "report.html"):
+        assert "gatefield[plots]" in (tmp_path / name).read_text(encoding="utf-8")
+    assert "<img" not in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert {path.name for path in tmp_path.iterdir()} == TEXTS | {"spectrum.json"}
 
 
 def test_a_spent_budget_leaves_what_there_is(tmp_path: Path) -> None:
@@ -69,6 +73,9 @@ def test_a_spent_budget_leaves_what_there_is(tmp_path: Path) -> None:
     assert any("budget" in note for note in found.notes)
     assert (tmp_path / "derivation.tex").exists()
     assert (tmp_path / "report.md").exists()
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Not reached: the time was over." in page
+    assert page.endswith("</html>\n")
 
 
 @pytest.mark.slow

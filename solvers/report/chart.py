@@ -103,16 +103,27 @@ def chart_of(
     if not axes:
         raise NoChart("the cell has no parameter that a map could go over")
     others = {name: value for name, value in parameters.items() if name not in {axis[0] for axis in axes}}
+    found: Found | None
     try:
         with budget(seconds):
             found = _found(theory, axes, others, moving, seed)
     except BudgetSpent:
-        check_budget()
-        raise NoChart(f"nothing was found in the {seconds:g} s that it may take") from None
+        found = None
     except GatefieldError as reason:
         raise NoChart(str(reason)) from None
+    check_budget()
+    if found is None or (not found.complete and _is_empty(found)):
+        raise NoChart(f"nothing was found in the {seconds:g} s that it may take")
     here = tuple(parameters[axis[0]] for axis in axes)
     return Chart(tuple(axes), here, found, moving and isinstance(found, PhaseDiagram))
+
+
+def _is_empty(found: Found) -> bool:
+    if isinstance(found, PhaseDiagram):
+        return not (found.curves or found.probes)
+    if isinstance(found, StaticBranches):
+        return not found.branches
+    return not (found.points or found.branches or found.curves)
 
 
 def _found(theory: Theory, axes: list[Range], others: Mapping[str, float], moving: bool, seed: int) -> Found:

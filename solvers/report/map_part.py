@@ -9,8 +9,9 @@ from solvers.report.markup import folded, listing, paragraph, text
 from solvers.report.part import Part, figures
 
 STATIC_ALONE = (
-    "Regimes are told apart by static solutions alone, so that the map is affordable: where none of them is stable, "
-    "the area is hatched and called undecided. With --map full, states that fluctuate are looked for as well."
+    "Regimes are told apart by static solutions alone, so that the map is affordable: where states that fluctuate may "
+    "exist instead of stable ones or beside them, the area is hatched and called undecided. With --map full, such "
+    "states are looked for."
 )
 
 

@@ -175,6 +175,8 @@ class _Work:
             found.missing["map"] = f"There is no map{f' over {names}' if names else ''}: {reason}"
             found.notes.append(f"no map: {reason}")
             return
+        if not found.chart.found.complete:
+            found.notes.append(f"the map is not complete: it may take {asked.map_seconds:g} s (--map-seconds)")
         self.files.json("map", found.chart.as_dict())
         if find_spec("matplotlib") is not None:
             self._keep(figures.map_picture(found.chart))
