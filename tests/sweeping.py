@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from concurrent.futures import Executor
@@ -23,8 +24,11 @@ from solvers.sweep import Swept, run, sweep
 from solvers.sweep.engine import CONVERGED, Answer, Engine, Points, Request
 
 CELL = "vanilla"
-DEADLY = "GATEFIELD_TEST_DEADLY"
-"""Environment variable with the path of a file; while it exists, negative mu_b ends the process."""
+
+
+def deadly_mark(token: float) -> Path:
+    """While this file exists, `deadly` ends its process where mu_b is negative and sigma_v is ``token``."""
+    return Path(tempfile.gettempdir()) / f"gatefield-deadly-{token:.0f}"
 
 
 def arithmetic(request: Request, points: Points) -> Answer:
@@ -41,8 +45,8 @@ def arithmetic(request: Request, points: Points) -> Answer:
 
 
 def deadly(request: Request, points: Points) -> Answer:
-    """As `arithmetic`, but some points end the process."""
-    if np.any(points.swept["mu_b"] < 0) and os.path.exists(os.environ[DEADLY]):
+    """As `arithmetic`, but some points end the process, see `deadly_mark`."""
+    if np.any(points.swept["mu_b"] < 0) and deadly_mark(request.parameters["sigma_v"]).exists():
         os._exit(1)
     return arithmetic(request, points)
 

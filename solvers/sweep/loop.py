@@ -172,7 +172,7 @@ class Loop:
         try:
             self.store.write(number, answer)
         except OSError as error:
-            raise refusal(self.store.path, error, f"What is there is whole. Free some space, then: {_RESUME}") from None
+            raise refusal(self.store.path, error, f"What is there is whole; free some space. {_RESUME}") from None
         self.said(number, answer)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.context
 import os
 import signal
 import threading
@@ -25,8 +26,7 @@ class Pool:
         self._start()
 
     def _start(self) -> None:
-        # Not `fork`: a copy of a process with threads may inherit a lock that nobody will release.
-        context = multiprocessing.get_context("spawn")
+        context = _context()
         self._end_of_workers, self._end_of_ours = context.Pipe(duplex=False)
         self.executor = ProcessPoolExecutor(
             self.jobs, mp_context=context, initializer=_begin, initargs=(self._end_of_workers,)
@@ -49,6 +49,18 @@ class Pool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop()
+
+
+def _context() -> multiprocessing.context.BaseContext:
+    """Processes are copied from one that has imported what they need, and has no threads yet.
+
+    A copy of this process itself, which has, might inherit a lock that nobody will release.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["solvers.sweep.chunk", "solvers.sweep.pointwise", "solvers.sweep.networks"])
+    return context
 
 
 def _begin(line: Connection) -> None:
