@@ -1,4 +1,5 @@
-"""Theory against networks with held weights: q, Q and covariances at several lags of every fluctuating state."""
+"""Theory against networks with held weights, for every fluctuating state: q, Q, covariances at several lags, the
+correlation time and the largest Lyapunov exponent."""
 
 from __future__ import annotations
 
@@ -13,10 +14,19 @@ from solvers.compare.check import Comparison
 from solvers.compare.static import Progress
 from solvers.compare.verdict import INCONCLUSIVE, ComparisonRow, Sizes, compare_row, judge, network_sizes, overall
 from solvers.dynamics import StationaryState, dynamics
+from solvers.simulate.elementwise import Array
+from solvers.simulate.lyapunov import measure_lyapunov
 from solvers.simulate.trajectory import TrajectoryMeasurement, measure_trajectories
 
 LAGS = (1, 2, 4)
 """Compared lags, in units of half a correlation time."""
+
+PARTS, FARTHEST = 4, 4
+"""Recorded lags to each of these units, and units over which the correlation time is summed, in theory and networks."""
+
+EXPONENT_PRECISION, LONGEST = 0.03, 800.0
+"""Standard error over time asked of a network's exponent, in units of the rate that its comparison refers to, and the
+longest window: what is left scatters over networks."""
 
 _LEAST_TRANSIENT, _LEAST_WINDOW = 200.0, 400.0
 
@@ -74,23 +84,87 @@ def _rows(
 ) -> tuple[list[ComparisonRow], list[str]]:  # fmt: skip
     N, seeds, seed = plan
     tau = state.correlation_time or 1.0
-    spacing = float(max(1, round(0.5 * tau))) if cell.time == "discrete" else 0.5 * tau
+    spacing, parts = _spacing(tau, discrete=cell.time == "discrete")
     measured: dict[int, TrajectoryMeasurement] = {}
+    exponents: dict[int, Array] = {}
     notes = []
+    size = float(np.sqrt(max(state.Q.values())))
+    rate = _rate(state)
     for units, count in network_sizes(N, seeds):
         check_budget()
         if progress is not None:
             progress(f"{count} networks of {units} units")
         found = measure_trajectories(
-            cell, settings, N=units, seeds=count, lags=max(LAGS), spacing=spacing, seed=seed + units,
-            transient=max(_LEAST_TRANSIENT, 20.0 * tau), window=max(_LEAST_WINDOW, 60.0 * tau),
-            scale=float(np.sqrt(max(state.Q.values()))),
+            cell, settings, N=units, seeds=count, lags=FARTHEST * parts, spacing=spacing / parts, seed=seed + units,
+            transient=max(_LEAST_TRANSIENT, 20.0 * tau), window=max(_LEAST_WINDOW, 60.0 * tau), scale=size,
         )  # fmt: skip
         left = sum(not _moves(found, k) for k in range(count))
         if left:
             notes.append(f"N = {units}: {left} of {count} networks came to rest, diverged or did not settle")
         measured[units] = found
-    return [_row(number, state, measured, *item) for item in _quantities(state, spacing)], notes
+        if rate is not None:
+            if progress is not None:
+                progress(f"exponents of {count} networks of {units} units")
+            grown = measure_lyapunov(cell, settings, N=units, seeds=count, seed=seed + units, scale=size,
+                                     precision=EXPONENT_PRECISION * rate, longest=LONGEST)  # fmt: skip
+            usual = [sample.window > 0 and not sample.at_rest for sample in grown.samples]
+            exponents[units] = np.where(usual, grown["lyapunov[1]"].measured, np.nan)
+    rows = [_row(number, state, measured, *item) for item in _quantities(state, spacing)]
+    rows += _time_row(number, state, measured, spacing / parts, FARTHEST * parts)
+    if rate is not None and state.lyapunov_max is not None:
+        error = float(state.error.get("lyapunov_max") or 0.0)
+        rows.append(compare_row(number, Sizes("lyapunov_max", exponents), state.lyapunov_max, error, rate,
+                                settled=state.converged))  # fmt: skip
+    return rows, notes
+
+
+def _spacing(tau: float, *, discrete: bool) -> tuple[float, int]:
+    """Half a correlation time, in a whole number of steps of a map, and into how many lags it is parted."""
+    if not discrete:
+        return 0.5 * tau, PARTS
+    steps = max(1, round(0.5 * tau))
+    parts = min(PARTS, steps)
+    return float(parts * max(1, round(steps / parts))), parts
+
+
+def _rate(state: StationaryState) -> float | None:
+    """What the precision of an exponent refers to: itself, or the inverse of the correlation time if that is larger."""
+    if state.lyapunov_max is None or not np.isfinite(state.lyapunov_max):
+        return None
+    return max(abs(state.lyapunov_max), 1.0 / max(state.correlation_time or 1.0, 1.0))
+
+
+def _time_row(
+    number: int, state: StationaryState, measured: Mapping[int, TrajectoryMeasurement], step: float, count: int
+) -> list[ComparisonRow]:
+    """The correlation time of the slowest field, by one sum over the same lags in theory and in networks."""
+    lags = step * np.arange(count + 1)
+    sums = {name: _summed(np.interp(lags, state.lags, C), C[-1], step) for name, C in state.C.items() if C[0] > 0}
+    known = {name: value for name, value in sums.items() if np.isfinite(value)}
+    if not known or not state.correlation_time:
+        return []
+    name = max(known, key=known.__getitem__)
+    theory = known[name]
+    error = float(state.error.get("correlation_time") or 0.0) * abs(theory) / state.correlation_time
+    values = {}
+    for units, found in measured.items():
+        table = [_summed(sample.fields[name], state.C[name][-1], step) if _moves(found, k) else np.nan
+                 for k, sample in enumerate(found.samples)]  # fmt: skip
+        values[units] = np.array(table)
+    scale = max(abs(theory), step)  # a map has no shorter time than its step
+    quantity = f"correlation_time[{name}]"
+    return [compare_row(number, Sizes(quantity, values), theory, error, scale, settled=state.converged)]
+
+
+def _summed(C: Array, plateau: float, step: float) -> float:
+    """Integral of (C - plateau) / (C_0 - plateau) by the trapezoidal rule; nan where nothing decays.
+
+    plateau : the theory's, also for networks: far lags of these are noise.
+    """
+    connected = C - plateau
+    if not connected[0] > 1e-9 * abs(C[0]):
+        return float("nan")
+    return float(step * (connected.sum() - 0.5 * (connected[0] + connected[-1])) / connected[0])
 
 
 def _moves(found: TrajectoryMeasurement, network: int) -> bool:
