@@ -89,7 +89,8 @@ def test_all_branches_have_a_dimension_and_more_than_fit_are_told(tmp_path: Path
     assert data["verdict"].values.tolist() == [[0, 5, 5], [0, 0, 5]]
     own = solve(cell, {"g": 1.5}).solutions
     radii = np.array([solution["spectral_radius"] for solution in own])
-    error = np.array([solution.error("spectral_radius") for solution in own]) + data["spectral_radius_error"].values[1, :2]
+    error = np.array([solution.error("spectral_radius") for solution in own])
+    error += data["spectral_radius_error"].values[1, :2]
     assert (abs(data["spectral_radius"].values[1, :2] - radii) <= error).all()
     assert np.isnan(data["spectral_radius"].values[1, 2])
     assert found.converged

@@ -89,6 +89,8 @@ def relax(
             return _result(network, initial, state, steps, tolerance, f"diverged after {steps} steps")
         if _residual(network, state) > handover * _scale(state):
             return _result(network, initial, state, steps, tolerance, _RESTLESS)
+        if handover <= tolerance:  # nothing finer was asked, as where products have single precision
+            return _result(network, initial, state, steps, tolerance, _RESTLESS)
         polished, _, _ = _newton(network, state, tolerance, 20)
         shift = _rms(polished - state)
         if shift <= POLISH_SHIFT * _rms(state) + 1e-4:
