@@ -198,7 +198,7 @@ def spectrum_numbers(spectrum: SpectrumResult) -> tuple[dict[str, Any], dict[str
         "filament": list(spectrum.filament) if spectrum.filament else None,
         "outliers": [[z.real, z.imag] for z in spectrum.outliers],
         "atoms": [_atom_record(atom) for atom in spectrum.atoms],
-        "eta": spectrum.eta,
+        "eta": spectrum.edge_eta,
     }
     errors = {
         "spectral_radius": spectrum.radius_error,

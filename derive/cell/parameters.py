@@ -13,7 +13,7 @@ from derive.cell.names import did_you_mean, normal
 from derive.cell.spec import Cell, Input
 from derive.errors import ParameterError
 
-__all__ = ["InputSettings", "Settings", "evaluate", "resolve"]
+__all__ = ["InputSettings", "Settings", "evaluate", "input_settings", "resolve"]
 
 #: Relative slack for inequalities between computed numbers, such as variance >= mean**2.
 _SLACK = 1e-12
@@ -73,7 +73,7 @@ def resolve(cell: Cell, given: Mapping[str, object] | None = None) -> Settings:
             "A standard deviation is not negative; use the absolute value.",
         )
         biases[bias.name] = (evaluate(bias.mean, values), std)
-    inputs = {drive.name: _input(drive, values) for drive in cell.inputs.values()}
+    inputs = {drive.name: input_settings(drive, values) for drive in cell.inputs.values()}
     ensembles = {weight.name: str(weight.ensemble) for weight in cell.weights.values()}
     return Settings(values, gains, ensembles, biases, inputs)
 
@@ -118,7 +118,8 @@ def _nonnegative(value: float, what: str, advice: str) -> float:
     return value
 
 
-def _input(drive: Input, values: Mapping[str, float]) -> InputSettings:
+def input_settings(drive: Input, values: Mapping[str, float]) -> InputSettings:
+    """One input in numbers.  Raises ParameterError for moments that no distribution has."""
     name = f"`{drive.name}`"
     variance = _nonnegative(
         evaluate(drive.variance, values),

@@ -1,118 +1,118 @@
-"""Averages over one Gaussian direction in standard form: a function of one variable and a normal law of it.
+"""Change of variables: affine sums of independent Gaussians become standard normals of their own law.
 
-E[sigmoid(alpha u - beta)^2] is a table of E[sigmoid(X)^2] in the mean -beta and the variance alpha^2 q of X.  Averages
-of different gates, and of one gate at different parameters, so become values of one function of two numbers.
+E[tanh(u + U)] with independent u ~ N(0, q), U ~ N(0, s) is E[tanh(sqrt(q + s) xi)]: a function of one Gaussian.  The
+new symbols are named by their law, so that averages over equal laws become equal expressions.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import permutations, product
 
 import sympy as sp
 
-from derive.elementary import Fn, X
-from derive.gaussian.forms import Form, reduce_forms
+from derive.gaussian.forms import Form, affine_forms
 from derive.gaussian.law import Law
-from derive.gaussian.moebius import one_pole
+from derive.gaussian.safe import Correlation, root
+
+MOST_ORDERED = 3
+"""Averages over more directions than this keep the order and the signs in which their directions were found."""
+
+_BLOCK = "standard normals "
 
 
 @dataclass(frozen=True)
-class StandardAverage:
-    """factor * E[integrand(X)] with X normal.
+class Standardised:
+    """The integrand in standard normals, and the law that knows them."""
 
-    integrand : in `X` and in what could not be moved into the law of X; mean, variance : of X, in unknowns and
-    parameters; constant : the average where the variance vanishes; positive : expressions that have to be positive
-    for this form to hold (it is the average itself only there).
-    """
-
-    factor: sp.Expr
     integrand: sp.Expr
-    mean: sp.Expr
-    variance: sp.Expr
-    constant: sp.Expr
-    positive: tuple[sp.Expr, ...] = ()
-
-    @property
-    def parameters(self) -> frozenset[sp.Symbol]:
-        """Symbols left in the integrand."""
-        return frozenset(self.integrand.free_symbols - {X})
+    law: Law
+    removed: int
+    """How many Gaussian symbols fewer there are."""
 
 
-def standard_average(integrand: sp.Expr, law: Law) -> StandardAverage | None:
-    """The standard form of E[integrand]; None where it has several directions or the root of an equation in it."""
-    if law.random(integrand) & (law.unknown | frozenset(law.depends)):
-        return None
-    reduced = reduce_forms((integrand,), law)
-    if len(reduced.free) != 1 or reduced.conditional:
-        return None
-    form = reduced.free[0]
-    opened = law.functions.expand(reduced.expressions[0])
-    slope, shift = _common_argument(opened, form.symbol)
-    mean, variance = _moments(form, law)
-    inner = opened.xreplace({form.symbol: (X - shift) / slope})
-    inner = inner.replace(lambda node: isinstance(node, Fn), lambda node: Fn(*node.args[:2], sp.expand(node.argument)))
-    constant = opened.xreplace({form.symbol: mean})
-    found = StandardAverage(sp.S.One, inner, slope * mean + shift, slope**2 * variance, constant)
-    return _turned(_factored(_without_pole(found)))
+def is_standard(symbol: sp.Symbol, law: Law) -> bool:
+    """Whether a symbol was made here."""
+    return law.blocks[symbol].startswith(_BLOCK)
 
 
-def _moments(form: Form, law: Law) -> tuple[sp.Expr, sp.Expr]:
-    mean = sp.Add(*[c * law.mean_of(s) for s, c in form.coefficients.items()])
-    variance = sp.Add(
-        *[c * d * law.covariance(s, t) for s, c in form.coefficients.items() for t, d in form.coefficients.items()]
-    )
-    return mean, variance
+def variance_of(form: Form, law: Law) -> sp.Expr:
+    """Variance of an affine form."""
+    return covariance_of(form, form, law)
 
 
-def _common_argument(expression: sp.Expr, symbol: sp.Symbol) -> tuple[sp.Expr, sp.Expr]:
-    """(slope, shift) such that every function's argument is a number times slope * symbol + shift; (1, 0) if none is."""
-    lines = []
-    for node in sorted(expression.atoms(Fn), key=sp.default_sort_key):
-        if node.has(symbol):
-            slope = node.argument.diff(symbol)
-            if slope.has(symbol) or slope.has(Fn):
-                return sp.S.One, sp.S.Zero
-            lines.append((slope, sp.expand(node.argument - slope * symbol)))
-    bare = expression.replace(lambda node: isinstance(node, Fn), lambda node: sp.Dummy())
-    if not lines or bare.has(symbol):
-        return sp.S.One, sp.S.Zero
-    slope, shift = lines[0]
-    for other, offset in lines[1:]:
-        share = sp.cancel(other / slope)
-        if not share.is_number or sp.expand(offset - share * shift) != 0:
-            return sp.S.One, sp.S.Zero
-    return slope, shift
-
-
-def _without_pole(found: StandardAverage) -> StandardAverage:
-    """Quotients with one pole in a logistic function become polynomials in a shifted one."""
-    rewritten = one_pole(found.integrand)
-    if rewritten is None:
-        return found
-    scaled = rewritten.scale  # the new variable is scale * X + shift
-    return StandardAverage(
-        found.factor, rewritten.polynomial, scaled * found.mean + rewritten.shift, scaled**2 * found.variance,
-        found.constant, (*found.positive, rewritten.positive),
+def covariance_of(left: Form, right: Form, law: Law) -> sp.Expr:
+    """Covariance of two affine forms."""
+    return sp.expand(
+        sp.Add(*(c * d * law.covariance(s, t) for s, c in left.coefficients.items()
+                 for t, d in right.coefficients.items()))
     )  # fmt: skip
 
 
-def _factored(found: StandardAverage) -> StandardAverage:
-    outside, inside = found.integrand.as_independent(X, as_Add=False)
-    return StandardAverage(
-        found.factor * outside, inside, found.mean, found.variance, found.constant, found.positive
-    )
+def mean_of(form: Form, law: Law) -> sp.Expr:
+    """Mean of an affine form."""
+    return sp.expand(sp.Add(*(c * law.mean_of(s) for s, c in form.coefficients.items())))
 
 
-def _turned(found: StandardAverage) -> StandardAverage:
-    """The simpler of g(X) and g(-X), so that mirror images share one table."""
-    turned = found.integrand.xreplace({X: -X})
-    sign, turned = turned.as_independent(X, as_Add=False)
-    if _complexity(turned) >= _complexity(found.integrand):
-        return found
-    return StandardAverage(
-        found.factor * sign, turned, -found.mean, found.variance, found.constant, found.positive
-    )
+def standardised(integrand: sp.Expr, law: Law, tidy: Callable[[sp.Expr], sp.Expr]) -> Standardised | None:
+    """E[integrand] over standard normals; ``tidy`` brings signs of arguments in order.
+
+    None where a state without a Gaussian law occurs, or nothing is left to change.
+    """
+    symbols = law.random(integrand)
+    if symbols & (law.unknown | set(law.depends)) or not symbols or all(is_standard(s, law) for s in symbols):
+        return None
+    rewritten, forms = affine_forms(integrand, law)
+    best: tuple[tuple[str, ...], sp.Expr, Law] | None = None
+    for order, signs in _choices(len(forms)):
+        candidate, own = _in_normals(rewritten, [forms[k] for k in order], signs, law)
+        candidate = tidy(candidate)
+        key = (str(candidate), *sorted(str(s) for s in own.random(candidate)))
+        if best is None or key < best[0]:
+            best = key, candidate, own
+    assert best is not None
+    return Standardised(best[1], best[2], len(symbols) - len(forms))
 
 
-def _complexity(expression: sp.Expr) -> tuple[int, str]:
-    return int(sp.count_ops(expression)), str(expression)
+def _choices(count: int) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+    if count > MOST_ORDERED:
+        yield tuple(range(count)), (1,) * count
+        return
+    yield from product(permutations(range(count)), product((1, -1), repeat=count))
+
+
+def _in_normals(
+    rewritten: sp.Expr, forms: Sequence[Form], signs: Sequence[int], law: Law
+) -> tuple[sp.Expr, Law]:
+    """Each form is its mean plus its standard deviation times a standard normal."""
+    variances = [variance_of(form, law) for form in forms]
+    table = [
+        [sign * other * Correlation(covariance_of(left, right, law), v, w)
+         for right, other, w in zip(forms, signs, variances, strict=True)]
+        for left, sign, v in zip(forms, signs, variances, strict=True)
+    ]  # fmt: skip
+    symbols = _symbols(table)
+    values = {
+        form.symbol: mean_of(form, law) + sign * root(v) * symbol
+        for form, sign, v, symbol in zip(forms, signs, variances, symbols, strict=True)
+    }
+    return rewritten.xreplace(values), _extended(law, symbols, table)
+
+
+def _symbols(table: Sequence[Sequence[sp.Expr]]) -> list[sp.Symbol]:
+    """xi for a standard normal alone; xi[1 | C12, ...] for those with correlations."""
+    size = len(table)
+    linked = [str(table[i][j]) for i in range(size) for j in range(i)]
+    label = "" if not linked or set(linked) == {"0"} else f" | {', '.join(linked)}"
+    return [sp.Symbol(f"xi[{k + 1}{label}]" if size > 1 else "xi", real=True) for k in range(size)]
+
+
+def _extended(law: Law, symbols: Sequence[sp.Symbol], table: Sequence[Sequence[sp.Expr]]) -> Law:
+    independent = all(table[i][j] == 0 for i in range(len(table)) for j in range(i))
+    blocks = {s: _BLOCK + (str(s) if independent else str(symbols[0])) for s in symbols}
+    second = {
+        (symbols[i], symbols[j]): sp.S.One if i == j else table[i][j]
+        for i in range(len(symbols)) for j in range(i + 1)
+    }  # fmt: skip
+    return replace(law, blocks=dict(law.blocks) | blocks, second=dict(law.second) | second)

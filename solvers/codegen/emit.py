@@ -76,7 +76,7 @@ def damped_sinh(x, damping):
 _KERNELS = {Ratio: "ratio", Root: "root", Correlation: "correlation", DampedSinh: "damped_sinh"}
 
 
-class _Printer(NumPyPrinter):
+class Printer(NumPyPrinter):
     """NumPy source with the kernels of the preamble; constants as short literals."""
 
     def __init__(self) -> None:
@@ -138,7 +138,7 @@ def function_source(
     names = identifiers(arguments)
     lowered = [lower(expression, functions).xreplace(names) for expression in results]
     shared, final = sp.cse(lowered, symbols=(sp.Symbol(f"t{k}") for k in range(10**6)), order="none")
-    printer = _Printer()
+    printer = Printer()
     lines = [f"def {name}({', '.join(str(names[a]) for a in arguments)}):"]
     if docstring:
         lines.append(f'    """{docstring}"""')

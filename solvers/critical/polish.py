@@ -170,7 +170,7 @@ class Finisher:
         errors[key] = spectrum.radius_error if discrete else spectrum.abscissa_error
         numbers["outliers"] = [[z.real, z.imag] for z in spectrum.outliers]
         errors["outliers"] = list(spectrum.outlier_errors)
-        numbers["eta"], errors["eta"] = spectrum.eta, 0.0
+        numbers["eta"], errors["eta"] = spectrum.edge_eta, 0.0
         reach = [abs(z) if discrete else z.real for z in spectrum.outliers]
         return "outlier" if any(value > (edge or 0.0) for value in reach) else "support"
 

@@ -16,7 +16,8 @@ from solvers.codegen.emit import PREAMBLE, Printer, identifiers
 from solvers.codegen.lower import lower
 from solvers.grid import lookup
 from solvers.grid.program import Lookup, Program, Tables
-from solvers.grid.scalar import compiled_loop, compiles
+from solvers.grid.scalar import SECANTS, compiled_loops, compiles
+from solvers.grid.table import ACCURACY
 
 _INDENT = "    "
 
@@ -34,31 +35,61 @@ class Compiled:
         self.tables = tables
         self._calls = [step for _, step in program.steps if isinstance(step, Lookup)]
         self._size = len(program.outputs)
-        self.lookups = len(self._calls)
+        self.noise = 1e-15 + ACCURACY * len(self._calls)
+        """Relative error of a product of all its averages."""
         functions = tables.law.functions
         self._arrays = _array_function(program, functions)
-        self._loop = compiled_loop(_scalar_source(program, functions)) if compiler else None
-        if self._loop is not None:
+        self._loop = self._secants = None
+        if compiler and (loops := compiled_loops(_scalar_source(program, functions))) is not None:
             nothing = [np.empty(0)] * len(program.inputs)
-            if not compiles(self._loop, [*nothing, *self._stored(), np.empty((self._size, 0))]):
-                self._loop = None
+            if compiles(loops[0], [*nothing, *self._stored(), np.empty((self._size, 0))]):
+                self._loop, self._secants = loops
 
-    def __call__(self, *inputs: np.ndarray) -> np.ndarray:
-        """The outputs at n points; inputs broadcast."""
-        shape = np.broadcast_shapes(*(np.shape(x) for x in inputs), (1,))
+    def __call__(self, *inputs: np.ndarray, first: int = 0) -> np.ndarray:
+        """The outputs (outputs, n) at n points; inputs are arrays (n,).
+
+        first : outputs before this one may be nan for a reason of their own.
+        """
         # read-only views would be another type to the compiler, and compiled for again
-        columns = [np.require(np.broadcast_to(x, shape), float, ["C", "W"]) for x in inputs]
+        columns = [x if x.flags.carray and x.dtype == np.float64 else np.array(x, np.float64) for x in inputs]
         found = self._run(columns)
-        lost = np.isnan(found).any(axis=0)
-        while lost.any():
-            index = np.nonzero(lost)[0]
-            here = [column[index] for column in columns]
-            few = max(1, index.size // _FEW)  # most tiles are met by a few of the points
+        lost = self._lost(found, first)
+        while lost.size:
+            here = [column[lost] for column in columns]
+            few = max(1, lost.size // _FEW)  # most tiles are met by a few of the points
             if not self._fill([column[::few] for column in here]) and (few == 1 or not self._fill(here)):
                 break
-            found[:, index] = self._run(here)
-            lost[index] = np.isnan(found[:, index]).any(axis=0)
+            found[:, lost] = self._run(here)
+            lost = lost[self._lost(found[:, lost], first)]
         return found
+
+    @staticmethod
+    def _lost(found: np.ndarray, first: int) -> np.ndarray:
+        """Points with a nan among their outputs; the sum is quicker than looking at each."""
+        with np.errstate(invalid="ignore"):
+            total = found[first] if first == len(found) - 1 else found[first:].sum(axis=0)
+        index = np.nonzero(np.isnan(total))[0]
+        return index[np.isnan(found[first:, index]).any(axis=0)]
+
+    def secants(
+        self, start: np.ndarray, slope: np.ndarray, columns: Sequence[np.ndarray], tol: float
+    ) -> np.ndarray | None:
+        """Roots of the first output in the first input near ``start``, each by secants in one compiled loop.
+
+        slope : roughly, at the start; columns : the other inputs; returns (4, n): root, slope, what is left there, and 1
+        where it settled; None where there is no compiler.
+        """
+        if self._loop is None:
+            return None
+        columns = [np.ascontiguousarray(x, float) for x in columns]
+        out = np.empty((4, start.size))
+        self._secants(start, slope, *columns, *self._stored(), tol, out)
+        lost = np.nonzero(np.isnan(out[0]))[0]
+        if lost.size and not np.isnan(self(start[lost], *(c[lost] for c in columns))[0]).all():  # fills tiles
+            again = np.empty((4, lost.size))
+            self._secants(start[lost], slope[lost], *(c[lost] for c in columns), *self._stored(), tol, again)
+            out[:, lost] = again
+        return out
 
     def _run(self, columns: Sequence[np.ndarray]) -> np.ndarray:
         if self._loop is None:
@@ -128,8 +159,10 @@ def _scalar_source(program: Program, functions: FunctionTable) -> str:
     each = [f"{name}[i]" for name in arguments[: len(program.inputs)]] + arguments[len(program.inputs) :]
     loop = [f"for i in range({arguments[0]}.size):", f"{_INDENT}found = point({', '.join(each)})"]
     loop += [f"{_INDENT}out[{k}, i] = found[{k}]" for k in range(len(program.outputs))]
+    others = ", ".join(arguments[1:])
+    near = SECANTS.format(others=others, columns=", ".join([*each[1 : len(program.inputs)], *each[len(program.inputs) :]]))
     return (
-        f"def point({', '.join(arguments)}):\n" + "".join(f"{_INDENT}{line}\n" for line in body)
+        near + f"\n\ndef point({', '.join(arguments)}):\n" + "".join(f"{_INDENT}{line}\n" for line in body)
         + f"\n\ndef loop({', '.join([*arguments, 'out'])}):\n" + "".join(f"{_INDENT}{line}\n" for line in loop)
     )  # fmt: skip
 

@@ -37,13 +37,17 @@ class Pole:
 
 @dataclass(frozen=True)
 class EdgeProgram:
-    """given : what is evaluated once for each solution (symbol and expression); gain : entries of the irreducible blocks
-    of K, block after block, as a program of lam and of ``given``; sizes : of the blocks; poles : of T."""
+    """given : what is evaluated once for each solution (symbol and expression); gain : a program of (t, side, base) and
+    of ``given`` at lam = side (base + exp t), whose outputs are those of each irreducible block of K; sizes : of these,
+    0 for one whose output is the logarithm of its spectral radius, else its entries; poles : of T."""
 
     given: tuple[tuple[sp.Symbol, sp.Expr], ...]
     gain: Program
     sizes: tuple[int, ...]
     poles: tuple[Pole, ...]
+
+
+PLACE = (sp.Symbol("t[]", real=True), sp.Symbol("side[]", real=True), sp.Symbol("base[]", real=True))
 
 
 def poles_of(spectrum: SpectralTheory, law: Law) -> tuple[Pole, ...]:
@@ -102,19 +106,35 @@ def edge_program(theory: Theory, finish: Builder) -> EdgeProgram:
     poles = poles_of(spectrum, theory.law)
     given: dict[sp.Expr, sp.Symbol] = {}
     moving = Builder(theory.law, finish.known_numbers, finish.tables)
+    moving.assign(LAM, PLACE[1] * (PLACE[2] + sp.exp(PLACE[0])))
     outputs: list[sp.Expr] = []
+    sizes: list[int] = []
     for block in spectrum.blocks:
-        for i in block:
-            for j in block:
-                entry = spectrum.K[i, j].xreplace({spectrum.lam: LAM, spectrum.lam_conj: LAM})
-                outputs.append(_entry(entry, finish, moving, given))
+        K = sp.Matrix(len(block), len(block), lambda i, j, b=block: _entry(
+            spectrum.K[b[i], b[j]].xreplace({spectrum.lam: LAM, spectrum.lam_conj: LAM}), finish, moving, given))
+        own = [_log_radius(K)] if _nonnegative(spectrum, block) and len(block) <= 2 else list(K)
+        sizes.append(0 if len(own) == 1 else len(block))
+        outputs += own
     needed = moving.program((), outputs)
     free = set().union(*(symbols_of(step) for _, step in needed.steps), *(o.free_symbols for o in needed.outputs))
-    free -= {LAM, *(symbol for symbol, _ in needed.steps)}
+    free -= {*PLACE, *(symbol for symbol, _ in needed.steps)}
     known = {symbol: expression for expression, symbol in given.items()}
     pairs = tuple((s, known.get(s, s)) for s in sorted(free, key=str))
-    program = Program((LAM, *(s for s, _ in pairs)), needed.steps, needed.outputs)
-    return EdgeProgram(pairs, program, tuple(len(block) for block in spectrum.blocks), poles)
+    program = Program((*PLACE, *(s for s, _ in pairs)), needed.steps, needed.outputs)
+    return EdgeProgram(pairs, program, tuple(sizes), poles)
+
+
+def _nonnegative(spectrum: SpectralTheory, block: tuple[int, ...]) -> bool:
+    """Whether the entries of a block are mean squares: no pair of different fields is in it."""
+    return all(k == m for k, m in (spectrum.pairs[i] for i in block))
+
+
+def _log_radius(K: sp.Matrix) -> sp.Expr:
+    """ln of the largest eigenvalue of a matrix (1, 1) or (2, 2) of numbers that are not negative."""
+    if K.rows == 1:
+        return sp.log(K[0, 0])
+    a, b, c, d = K
+    return sp.log((a + d) / 2 + sp.sqrt((a - d) ** 2 / 4 + b * c))
 
 
 def _entry(entry: sp.Expr, finish: Builder, moving: Builder, given: dict[sp.Expr, sp.Symbol]) -> sp.Expr:
@@ -130,27 +150,19 @@ def _entry(entry: sp.Expr, finish: Builder, moving: Builder, given: dict[sp.Expr
     return total
 
 
-def spectral_radius(rows: np.ndarray, sizes: tuple[int, ...]) -> np.ndarray:
-    """Largest modulus of the eigenvalues of each block-diagonal matrix; rows (entries, n), block after block."""
-    largest = np.zeros(rows.shape[1])
+def log_radius(rows: np.ndarray, sizes: tuple[int, ...]) -> np.ndarray:
+    """ln of the largest modulus of an eigenvalue of all blocks, from the outputs of a gain program (outputs, n)."""
+    found: list[np.ndarray] = []
     start = 0
     for size in sizes:
-        part = rows[start : start + size * size]
-        start += size * size
-        largest = np.maximum(largest, _radius(part, size))
-    return largest
+        stop = start + max(size * size, 1)
+        found.append(rows[start] if size == 0 else _of_block(rows[start:stop], size))
+        start = stop
+    return np.maximum(found[0] if len(found) == 1 else np.max(found, axis=0), -700.0)
 
 
-def _radius(part: np.ndarray, size: int) -> np.ndarray:
-    if size == 1:
-        return np.abs(part[0])
-    if size == 2:
-        a, b, c, d = part
-        middle, square = 0.5 * (a + d), 0.25 * (a - d) ** 2 + b * c
-        with np.errstate(invalid="ignore"):
-            real = np.abs(middle) + np.sqrt(square)
-            return np.where(square >= 0, real, np.sqrt(np.abs(a * d - b * c)))
+def _of_block(part: np.ndarray, size: int) -> np.ndarray:
     lost = np.isnan(part).any(axis=0)
     matrices = np.where(lost, 0.0, part).T.reshape(-1, size, size)
-    return np.where(lost, np.nan, np.abs(np.linalg.eigvals(matrices)).max(axis=1))
-
+    with np.errstate(divide="ignore"):
+        return np.where(lost, np.nan, np.log(np.abs(np.linalg.eigvals(matrices)).max(axis=1)))

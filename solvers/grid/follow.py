@@ -8,12 +8,13 @@ point is scanned.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from solvers.grid.scan import Excess, Scan, scan
 
-SPACING = 16
+SPACING = 64
 """Points from anchor to anchor."""
 
 STEADY = 0.5
@@ -24,17 +25,35 @@ BESIDE = 2
 
 TURNS = 6
 
+ROUGH = 0.2
+"""Relative error that an interpolated slope is taken to have; of a secant's it is as much as its last step was off."""
+
+
+@runtime_checkable
+class Following(Protocol):
+    """An excess function with a loop of its own for secants."""
+
+    def secants(self, log: np.ndarray, slope: np.ndarray, points: np.ndarray, tol: float) -> np.ndarray | None:
+        """What the function `secants` gives; None where it cannot."""
+
 
 @dataclass
 class Roots:
     """Roots of every point, ascending and padded with nan, (points, most).
 
-    logs : ln x; errors : of ln x, absolute; known : whether the whole axis could be searched (points,).
+    logs : ln x; slopes : of the excess there; gaps : what is left of it; known : whether the whole axis could be searched
+    (points,).
     """
 
     logs: np.ndarray
-    errors: np.ndarray
+    slopes: np.ndarray
+    gaps: np.ndarray
     known: np.ndarray
+
+    def errors(self, noise: float) -> np.ndarray:
+        """Absolute errors of ln x where the excess has that of ``noise``."""
+        with np.errstate(all="ignore"):
+            return (np.abs(self.gaps) + noise) / np.abs(self.slopes)
 
 
 @dataclass
@@ -45,36 +64,33 @@ class _Anchored:
     alike: np.ndarray
 
 
-def find_roots(excess: Excess, runs: np.ndarray, axis: np.ndarray, noise: float, tol: float) -> Roots:
+def find_roots(
+    excess: Excess, runs: np.ndarray, axis: np.ndarray, noise: float, tol: float, *, monotone: bool = False
+) -> Roots:
     """All roots of every point.
 
     runs : number of the run of each point (points,), ascending; within a run points are neighbours; axis : ln x to
-    search, ascending; noise : absolute error of the excess; tol : asked of ln x.
+    search, ascending; noise : absolute error of the excess; tol : asked of ln x; monotone : the excess is known to
+    decrease along the axis, so that one root in two anchors is all there is between them.
     """
     points = runs.size
     first = _anchors(runs)
-    anchors = scan(excess, first, axis, noise, tol)
-    anchored = _Anchored(anchors, _alike(anchors, runs, axis))
-    followed, logs, slopes, gaps = _followed(excess, anchored, tol)
+    anchors = scan(excess, first, axis, noise, tol, tangencies=not monotone)
+    anchored = _Anchored(anchors, _alike(anchors, runs, axis, monotone))
+    followed, near = _followed(excess, anchored, tol)
     done = np.zeros(points, bool)
     done[first] = True
     done[followed] = True
-    others = scan(excess, np.nonzero(~done)[0], axis, noise, tol)
+    others = scan(excess, np.nonzero(~done)[0], axis, noise, tol, tangencies=not monotone)
     most = max(anchors.logs.shape[1], others.logs.shape[1])
-    found = Roots(np.full((points, most), np.nan), np.full((points, most), np.nan), np.ones(points, bool))
+    found = Roots(*(np.full((points, most), np.nan) for _ in range(3)), np.ones(points, bool))
     for part in (anchors, others):
-        count = part.logs.shape[1]
-        found.logs[part.points, :count] = part.logs
-        found.errors[part.points, :count] = _error(part.gaps, part.slopes, noise)
+        for table, rows in zip((found.logs, found.slopes, found.gaps), (part.logs, part.slopes, part.gaps), strict=True):
+            table[part.points, : rows.shape[1]] = rows
         found.known[part.points] = part.known
-    found.logs[followed, : logs.shape[1]] = logs
-    found.errors[followed, : logs.shape[1]] = _error(gaps, slopes, noise)
+    for table, rows in zip((found.logs, found.slopes, found.gaps), near, strict=True):
+        table[followed, : rows.shape[1]] = rows
     return found
-
-
-def _error(gaps: np.ndarray, slopes: np.ndarray, noise: float) -> np.ndarray:
-    with np.errstate(all="ignore"):
-        return (np.abs(gaps) + noise) / np.abs(slopes)
 
 
 def neighbours(index: np.ndarray, length: int) -> np.ndarray:
@@ -95,11 +111,13 @@ def _anchors(runs: np.ndarray) -> np.ndarray:
     return np.nonzero(inside | last)[0]
 
 
-def _alike(anchors: Scan, runs: np.ndarray, axis: np.ndarray) -> np.ndarray:
+def _alike(anchors: Scan, runs: np.ndarray, axis: np.ndarray, monotone: bool) -> np.ndarray:
     """Whether neighbouring anchors of one run have the same roots and nothing else comes near zero between them."""
     one, two = slice(None, -1), slice(1, None)
     same = runs[anchors.points[one]] == runs[anchors.points[two]]
     same &= (anchors.count[one] == anchors.count[two]) & anchors.known[one] & anchors.known[two]
+    if monotone:
+        return np.asarray(same)
     same &= ~(anchors.suspect[one] | anchors.suspect[two])
     a, b = anchors.table[one], anchors.table[two]
     steady = np.abs(a - b) < STEADY * np.minimum(np.abs(a), np.abs(b))
@@ -114,32 +132,33 @@ def _alike(anchors: Scan, runs: np.ndarray, axis: np.ndarray) -> np.ndarray:
     return np.asarray(same & steady.all(axis=1))
 
 
-def _followed(
-    excess: Excess, anchored: _Anchored, tol: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Points between like anchors where every root was found where it was expected, with its ln x, slopes and gaps."""
+def _followed(excess: Excess, anchored: _Anchored, tol: float) -> tuple[np.ndarray, np.ndarray]:
+    """Points between like anchors where every root was found where it was expected, with its ln x, slopes and gaps,
+    (3, points, roots)."""
     anchors, alike = anchored.scan, anchored.alike
     width = np.diff(anchors.points)
     piece = np.repeat(np.nonzero(alike)[0], width[alike] - 1)
     if not piece.size:
-        return piece, *(np.empty((0, anchors.logs.shape[1])),) * 3
+        return piece, np.empty((3, 0, anchors.logs.shape[1]))
     offset = np.arange(piece.size) - np.repeat(np.cumsum(width[alike] - 1) - (width[alike] - 1), width[alike] - 1) + 1
     points = anchors.points[piece] + offset
     share = offset / width[piece]
-    shape = (points.size, anchors.logs.shape[1])
-    logs, slopes, gaps = np.full(shape, np.nan), np.full(shape, np.nan), np.full(shape, np.nan)
+    found = np.full((3, points.size, anchors.logs.shape[1]), np.nan)
     good = np.ones(points.size, bool)
-    for k in range(shape[1]):
+    for k in range(found.shape[2]):
         has = np.nonzero(np.isfinite(anchors.logs[piece, k]))[0]
         start = _interpolated(anchors.logs[:, k], alike, piece[has], share[has], width)
         slope = (1 - share[has]) * anchors.slopes[piece[has], k] + share[has] * anchors.slopes[piece[has] + 1, k]
-        logs[has, k], slopes[has, k], gaps[has, k], settled = _secants(excess, points[has], start, slope, tol)
+        near = excess.secants(start, slope, points[has], tol) if isinstance(excess, Following) else None
+        near = secants(excess, points[has], start, slope, tol) if near is None else near
+        found[:, has, k] = near[:3]
+        settled = near[3] > 0
         ends = np.sort(np.stack([anchors.logs[piece[has], k], anchors.logs[piece[has] + 1, k]]), axis=0)
         slack = 0.3 * (ends[1] - ends[0]) + 1e-6
         with np.errstate(invalid="ignore"):
-            settled &= (logs[has, k] > ends[0] - slack) & (logs[has, k] < ends[1] + slack)
+            settled &= (near[0] > ends[0] - slack) & (near[0] < ends[1] + slack)
         good[has] &= settled
-    return points[good], logs[good], slopes[good], gaps[good]
+    return points[good], found[:, good]
 
 
 def _interpolated(
@@ -159,18 +178,22 @@ def _interpolated(
     return np.where(smooth & np.isfinite(cubic), cubic, linear)
 
 
-def _secants(
+def secants(
     excess: Excess, points: np.ndarray, start: np.ndarray, slope: np.ndarray, tol: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """ln x, slope, what is left of the excess, and whether it settled, from good starts and slopes."""
+) -> np.ndarray:
+    """ln x, slope, what is left of the excess, and 1 where it settled (4, n), from good starts and slopes."""
     logs, slope, settled = start.copy(), slope.copy(), np.zeros(start.size, bool)
     gap = excess(logs, points)
-    active = np.arange(start.size)
+    active, share = np.arange(start.size), np.full(start.size, ROUGH)
     for _ in range(TURNS):
         with np.errstate(all="ignore"):
             step = -gap[active] / slope[active]
-        close = np.abs(step) < 0.01 * tol
-        settled[active[close]] = True
+            left = np.abs(step) * share[active]  # of the error, after this step
+        close = left < 0.01 * tol
+        done = active[close]
+        logs[done] += step[close]
+        gap[done] = left[close] * np.abs(slope[done])
+        settled[done] = True
         active, step = active[~close], step[~close]
         if not active.size:
             break
@@ -179,5 +202,7 @@ def _secants(
         with np.errstate(all="ignore"):
             fresh = (value - gap[active]) / step
         slope[active] = np.where((np.abs(step) > 1e-7) & np.isfinite(fresh), fresh, slope[active])
+        with np.errstate(all="ignore"):
+            share[active] = np.minimum(np.abs(value / (slope[active] * step)), 1.0)
         gap[active] = value
-    return logs, slope, gap, settled
+    return np.stack([logs, slope, gap, settled])

@@ -14,18 +14,18 @@ import sympy as sp
 from derive.elementary import X
 from derive.gaussian.average import Average, Law
 from derive.gaussian.safe import Root
-from derive.gaussian.standard import StandardAverage, standard_average
+from derive.gaussian.one_direction import StandardAverage, standard_average
 from solvers.codegen.emit import compile_function
 from solvers.grid.table import Table
 
 
-class Unsupported(Exception):
+class Unsupported(Exception):  # noqa: N818  it is an answer, not an error
     """Why something cannot be had from tables; whoever asks takes the slower way and says so."""
 
 
 @dataclass(frozen=True)
 class Lookup:
-    """An average: factor times the value of table number ``table`` at mean and spread, or ``constant`` at spread zero."""
+    """An average: factor times the value of table number ``table`` at mean and spread; ``constant`` at spread zero."""
 
     table: int
     factor: sp.Expr

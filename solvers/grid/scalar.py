@@ -98,16 +98,40 @@ def _space() -> dict[str, Any]:
     return space
 
 
+SECANTS = '''
+def secants(start, slopes, {others}, tol, out):
+    for i in range(start.size):
+        log, slope, share, settled = start[i], slopes[i], 0.2, 0.0
+        gap = point(log, {columns})[0]
+        for turn in range(6):
+            step = -gap / slope
+            left = abs(step) * share
+            log += step
+            if left < 0.01 * tol:
+                gap, settled = left * abs(slope), 1.0
+                break
+            value = point(log, {columns})[0]
+            fresh = (value - gap) / step
+            if abs(step) > 1e-7 and fresh != 0.0:
+                slope = fresh
+            share = min(abs(value / (slope * step)), 1.0)
+            gap = value
+        out[0, i], out[1, i], out[2, i], out[3, i] = log, slope, gap, settled
+'''
+"""The rule of `follow.secants` for one point after the other: same steps, same ends."""
+
+
 @cache
-def compiled_loop(source: str) -> Callable[..., None] | None:
-    """``loop`` of a generated source; None without Numba."""
+def compiled_loops(source: str) -> tuple[Callable[..., None], Callable[..., None]] | None:
+    """``loop`` and ``secants`` of a generated source; None without Numba."""
     numba = _numba()
     if numba is None:
         return None
     space = dict(_space())
     exec(compile(source, "<gatefield generated>", "exec"), space)
-    space["point"] = numba.njit(space["point"], error_model="numpy")
-    return numba.njit(space["loop"], error_model="numpy", nogil=True)  # type: ignore[no-any-return]
+    for name in ("point", "loop", "secants"):
+        space[name] = numba.njit(space[name], error_model="numpy", nogil=True)
+    return space["loop"], space["secants"]
 
 
 def compiles(loop: Callable[..., None], arguments: Sequence[np.ndarray]) -> bool:

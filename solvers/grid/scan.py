@@ -42,18 +42,23 @@ class Scan:
         return np.asarray(np.isfinite(self.logs).sum(axis=1))
 
 
-def scan(excess: Excess, points: np.ndarray, axis: np.ndarray, noise: float, tol: float) -> Scan:
+def scan(
+    excess: Excess, points: np.ndarray, axis: np.ndarray, noise: float, tol: float, *, tangencies: bool = True
+) -> Scan:
     """Look along the whole axis at some points, and settle every root to ``tol`` in ln x.
 
-    noise : absolute error of the excess; values below it have no sign.
+    noise : absolute error of the excess; values below it have no sign; tangencies : look for pairs of roots between
+    places of the axis.
     """
     size = points.size
     table = excess(np.tile(axis, size), np.repeat(points, axis.size)).reshape(size, axis.size)
     known = ~np.isnan(table).any(axis=1)
     row, low, high = _sign_changes(table, axis, noise)
-    suspect, pairs = _tangencies(excess, points, table, axis)
-    row = np.concatenate([row, pairs[0]])
-    low, high = np.concatenate([low, pairs[1]]), np.concatenate([high, pairs[2]])
+    suspect = np.zeros(size, bool)
+    if tangencies:
+        suspect, pairs = _tangencies(excess, points, table, axis)
+        row = np.concatenate([row, pairs[0]])
+        low, high = np.concatenate([low, pairs[1]]), np.concatenate([high, pairs[2]])
     order = np.lexsort((low, row))
     row, low, high = row[order], low[order], high[order]
     logs, slopes, gaps = settle(excess, points[row], low, high, tol)
@@ -98,7 +103,7 @@ def _tangencies(
         found = excess(places.ravel(), np.repeat(points[row], CLOSER)).reshape(places.shape)
         found = np.where(np.isnan(found), np.inf, found * sign[row, column][:, None])
         least = np.argmin(found, axis=1)
-        value, best = np.take_along_axis(found, least[:, None], 1)[:, 0], np.take_along_axis(places, least[:, None], 1)[:, 0]
+        value, best = found[np.arange(row.size), least], places[np.arange(row.size), least]
         width = (high - low) / (CLOSER + 1)
         low, high = best - width, best + width
     crossed = value < 0

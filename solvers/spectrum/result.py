@@ -12,6 +12,7 @@ from solvers.budget import check_budget
 from solvers.result import CONVERGED
 from solvers.spectrum.gain import GainMatrix, OutlierMap
 from solvers.spectrum.outliers import Outliers, find_outliers
+from solvers.spectrum.real_edge import without_resolution
 from solvers.spectrum.sites import Atom, SiteSpectrum, site_spectrum
 from solvers.spectrum.support import ETA, Resolved, Support, find_support
 from solvers.threads import one_thread
@@ -21,8 +22,8 @@ from solvers.threads import one_thread
 class SpectrumResult:
     """Everything said about the eigenvalues at one solution.
 
-    boundary : closed curves (complex, first point repeated); radius, abscissa : of the support at resolution eta,
-    None where there is no support; filament : real range of L beyond the support (eigenvalues of vanishing density);
+    boundary : closed curves (complex, first point repeated) at resolution eta; radius, abscissa : of the support at
+    resolution edge_eta (0 where they lie on the real axis beyond the range of L), None where there is no support; filament : real range of L beyond the support (eigenvalues of vanishing density);
     outliers : isolated eigenvalues; atoms : exact eigenvalues of L that no field moves; divergent : the gain matrix
     averages the square of a delta function.
     """
@@ -37,6 +38,7 @@ class SpectrumResult:
     outlier_errors: tuple[float, ...]
     atoms: tuple[Atom, ...]
     eta: float
+    edge_eta: float = 0.0
     divergent: bool = False
     verdict: str = CONVERGED
     notes: tuple[str, ...] = ()
@@ -60,7 +62,7 @@ def spectrum_of(
         return _divergent(eta)
     sites = site_spectrum(theory, values)
     gain = GainMatrix(theory, values, evaluator, min(tol, 1e-10))
-    support = find_support(gain, sites.sample, eta=eta, curves=curves)
+    support = without_resolution(gain, find_support(gain, sites.sample, eta=eta, curves=curves), sites.range)
     check_budget()
     outliers, orthogonal = Outliers((), ()), orthogonal_weights(theory)
     if isolated:
@@ -79,6 +81,7 @@ def spectrum_of(
         outliers.errors,
         sites.atoms,
         support.eta,
+        edge_eta=support.eta if support.edge_eta is None else support.edge_eta,
         verdict=_verdict(support),
         notes=(ORTHOGONAL.format(", ".join(orthogonal)),) if orthogonal else (),
     )

@@ -30,7 +30,8 @@ SAME_VERTEX, NEAR = 1e-6, 0.02
 @dataclass(frozen=True)
 class Support:
     """boundary : closed curves, complex arrays whose first point is repeated at the end; radius, abscissa : of the
-    support (None if empty), with absolute errors; eta : the resolution they refer to."""
+    support (None if empty), with absolute errors; eta : the resolution they refer to; edge_eta : the same of radius and
+    abscissa, where those are known at another."""
 
     boundary: tuple[np.ndarray, ...]
     radius: float | None
@@ -38,6 +39,7 @@ class Support:
     radius_error: float
     abscissa_error: float
     eta: float
+    edge_eta: float | None = None
 
 
 class Gain(Protocol):
@@ -225,7 +227,7 @@ def _secants(
     low_value, high_value = excess(points + low * normal, rtol), excess(points + high * normal, rtol)
     usable = np.sign(low_value) != np.sign(high_value)
     shift = np.zeros(points.size)
-    active = np.nonzero(usable)[0]
+    active, side = np.nonzero(usable)[0], np.zeros(points.size)
     for _ in range(30):
         if not active.size:
             break
@@ -236,9 +238,11 @@ def _secants(
         moved, shift[active] = np.abs(trial - shift[active]), trial
         value = excess(points[active] + trial * normal[active], rtol)
         at_low = np.sign(value) == np.sign(fa)
-        # Illinois: halve the value kept at the other end, so that neither end gets stuck.
-        low[active], low_value[active] = np.where(at_low, trial, a), np.where(at_low, value, 0.5 * fa)
-        high[active], high_value[active] = np.where(at_low, b, trial), np.where(at_low, 0.5 * fb, value)
+        # Illinois: an end that is kept twice counts half, so that neither gets stuck.
+        kept = np.where(side[active] == np.where(at_low, 1, -1), 0.5, 1.0)
+        side[active] = np.where(at_low, 1, -1)
+        low[active], low_value[active] = np.where(at_low, trial, a), np.where(at_low, value, kept * fa)
+        high[active], high_value[active] = np.where(at_low, b, trial), np.where(at_low, kept * fb, value)
         active = active[moved >= close]
     return shift, usable
 

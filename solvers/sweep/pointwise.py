@@ -119,7 +119,3 @@ def _number(value: Any) -> float:
 
 POINTWISE = Engine("pointwise", POINTS, evaluate_points)
 
-
-def engine_for(theory: Theory, quantities: Sequence[Quantity]) -> Engine:
-    """The engine that evaluates these quantities of a theory."""
-    return POINTWISE

@@ -28,10 +28,11 @@ from solvers.sweep.lock import Lock
 from solvers.sweep.loop import Immediately, Loop
 from solvers.sweep.networks import networks_engine
 from solvers.sweep.pace import Pace
-from solvers.sweep.pointwise import engine_for, theory_of
+from solvers.sweep.pointwise import theory_of
 from solvers.sweep.pool import Pool
 from solvers.sweep.quantities import network_quantities, theory_quantities
 from solvers.sweep.store import Store, count_verdicts, has_failed, make_folder, stored_record
+from solvers.sweep.tabulated import engine_for
 
 LARGEST, ALL = "largest", "all"
 MOST_SOLUTIONS = 8
@@ -136,7 +137,7 @@ def sweep(
     if networks is None:
         theory = theory_of(text, ansatz)
         chosen = theory_quantities(theory, quantities)
-        engine = engine_for(theory, chosen)
+        engine = engine_for(theory, chosen, fixed, design.names)
     else:
         engine = networks_engine(cell, ansatz, networks)
         chosen = network_quantities(cell, ansatz, quantities)
