@@ -59,7 +59,7 @@ def _context() -> multiprocessing.context.BaseContext:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["solvers.sweep.chunk", "solvers.sweep.pointwise", "solvers.sweep.networks"])
+    context.set_forkserver_preload(["solvers.sweep.chunk", "solvers.sweep.tabulated", "solvers.sweep.networks"])
     return context
 
 

@@ -84,6 +84,7 @@ class Swept:
             "resumed": self.resumed,
             "verdicts": {name: n for name, n in self.counts.items() if n},
             "complete": self.complete,
+            "notes": [job.engine.note] if job.engine.note else [],
             "reasons": [
                 {"point": {_shown(name): value for name, value in job.design.point(k).items()}, "reason": text}
                 for k, text in self.reasons
@@ -118,8 +119,8 @@ def sweep(
     branch : "largest", the solution with the largest Q of the first state, or "all", with a dimension ``solution`` of
     length ``solutions``; tol, seed, ansatz : as in `solvers.solve.solve`; samples : of Latin hypercubes, drawn from
     ``seed``; chunk : points that are computed and written together; jobs : processes, by default one for each
-    processor; executor : anything with the interface of `concurrent.futures.Executor` in their place, of which
-    ``jobs`` chunks are then asked at once; retry_failed : compute chunks with failed points again; networks : measure
+    processor; executor : anything with the interface of `concurrent.futures.Executor` in their place,
+    with ``jobs`` workers; retry_failed : compute chunks with failed points again; networks : measure
     these in place of solving the theory; command : what to note in the store.
 
     Raises

@@ -14,6 +14,8 @@ def sweep_text(found: Mapping[str, Any]) -> str:
     if found["parameters"]:
         text = ", ".join(f"{name} = {value:.12g}" for name, value in found["parameters"].items())
         lines += textwrap.wrap(f"parameters: {text}", 100, subsequent_indent="  ")
+    for note in found["notes"]:
+        lines += textwrap.wrap(f"note: {note}", 100, subsequent_indent="  ")
     lines += ["", f"{found['store']}: {', '.join(found['quantities'])}"]
     lines.append(f"  computed now   {found['computed']}")
     if found["resumed"]:
