@@ -291,10 +291,21 @@ def test_the_lock_of_a_dead_process_is_taken_over(tmp_path: Path) -> None:
 
 def test_a_run_that_lost_its_lock_stops(tmp_path: Path) -> None:
     with Lock(tmp_path) as lock:
-        lock._renewed = -1e9
+        lock._renew()
+        lock.check()
         lock.path.write_text('{"host": "elsewhere"}')
+        lock._renew()
         with pytest.raises(LockedError, match="taken over"):
-            lock.renew()
+            lock.check()
+    assert lock.path.exists()  # it is the other's now
+
+
+def test_signs_of_life_while_a_chunk_takes_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(import_module("solvers.sweep.lock"), "RENEW", 0.05)
+    with Lock(tmp_path) as lock:
+        os.utime(lock.path, (1.0, 1.0))
+        time.sleep(0.5)
+        assert lock.path.stat().st_mtime > 1.0
 
 
 def test_a_worker_that_dies_costs_its_own_chunk_only(tmp_path: Path) -> None:
@@ -346,7 +357,8 @@ def kill_and_resume(path: Path, points: int, seconds: float, jobs: int, moments:
 
 def test_killed_runs_end_with_the_same_bytes(tmp_path: Path) -> None:
     calm, killed = tmp_path / "calm.zarr", tmp_path / "killed.zarr"
-    kill_and_resume(calm, 48, 0.02, 1, [], begun=True)
+    sweep_with(arithmetic, {"sigma_w": np.linspace(0.5, 2.5, 12), "mu_b": "0:1:4"}, calm, jobs=1,
+               parameters={"sigma_b": 0.02})  # fmt: skip
     moments = [random.uniform(0, 0.2) for _ in range(2)]
     assert kill_and_resume(killed, 48, 0.02, 1, moments, begun=True) == 2
     assert digest(killed) == digest(calm)

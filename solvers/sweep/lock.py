@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import socket
-import time
+import threading
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -38,12 +38,17 @@ class LockedError(OutputError):
 
 
 class Lock:
-    """``with Lock(folder) as lock: ... lock.renew()``.  Raises LockedError on entry, or if the lock was lost."""
+    """``with Lock(folder) as lock: ... lock.check()``: a thread gives signs of life while the work goes on.
+
+    Raises LockedError on entry if another run lives, and from ``check`` if one has taken over.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder.resolve() / NAME
         self._file = -1
-        self._renewed = 0.0
+        self._lost = False
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True)
         self._text = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "token": os.urandom(8).hex()})
 
     def __enter__(self) -> Lock:
@@ -58,13 +63,14 @@ class Lock:
             self._close()
             raise refusal(self.path.parent, error, "Give a folder that can be written.") from None
         _held.add(self.path)
+        self._thread.start()
         return self
 
     def _take(self) -> None:
         while True:
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
             free = self._lock()
-            holder = _holder(os.pread(self._file, 1000, 0))
+            holder = _holder(self._read())
             if free is False or not self._is_dead(holder, kernel=free is True):
                 raise LockedError(self._refused(holder))
             if self._is_current():
@@ -102,19 +108,33 @@ class Lock:
         except FileNotFoundError:
             return False
 
+    def _read(self) -> str:
+        os.lseek(self._file, 0, os.SEEK_SET)
+        return os.read(self._file, 1000).decode(errors="replace")
+
     def _show(self) -> None:
         os.ftruncate(self._file, 0)
-        os.pwrite(self._file, self._text.encode(), 0)
-        os.utime(self._file)
-        self._renewed = time.monotonic()
+        os.lseek(self._file, 0, os.SEEK_SET)
+        os.write(self._file, self._text.encode())
 
-    def renew(self) -> None:
-        """A sign of life, if it is time for one."""
-        if time.monotonic() - self._renewed < RENEW:
-            return
-        if not self._is_current() or os.pread(self._file, 1000, 0).decode(errors="replace") != self._text:
+    def _beat(self) -> None:
+        while not self._end.wait(RENEW):
+            self._renew()
+
+    def _renew(self) -> None:
+        """A sign of life, unless the file has become another's."""
+        try:
+            if not self._is_current() or self._read() != self._text:
+                self._lost = True
+            else:
+                os.utime(self.path)
+        except OSError:  # a file server that does not answer now may do so later
+            pass
+
+    def check(self) -> None:
+        """Raise LockedError if another run has taken over."""
+        if self._lost:
             raise LockedError(f"{self.path.parent}: another run has taken over this store; this one stops")
-        self._show()
 
     def _refused(self, holder: dict[str, object]) -> str:
         who = f"process {holder.get('pid', '?')} on {holder.get('host', '?')}"
@@ -131,14 +151,16 @@ class Lock:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._end.set()
+        self._thread.join()
         _held.discard(self.path)
         with suppress(OSError):
-            if self._is_current():
+            if not self._lost and self._is_current():
                 self.path.unlink()
         self._close()
 
 
-def _holder(text: bytes) -> dict[str, object]:
+def _holder(text: str) -> dict[str, object]:
     try:
         found = json.loads(text)
     except ValueError:

@@ -74,7 +74,7 @@ class Loop:
         try:
             while self._fill(chunks):
                 done, _ = wait(self._flying, timeout=TICK, return_when=FIRST_COMPLETED)
-                self.lock.renew()
+                self.lock.check()
                 check_budget()
                 broken = [self._take(future, self._flying.pop(future)) for future in done]
                 if any(broken):

@@ -38,8 +38,8 @@ class Pool:
         self._start()
 
     def _stop(self) -> None:
-        self._end_of_ours.close()  # the workers' signal to leave
-        self.executor.shutdown(wait=True, cancel_futures=True)
+        self._end_of_ours.close()  # the workers' signal to leave, whatever they are doing
+        self.executor.shutdown(wait=False, cancel_futures=True)
         self._end_of_workers.close()
 
     def __enter__(self) -> Pool:

@@ -209,7 +209,7 @@ class _Run:
         missing = np.ones(len(self.job.blocks), bool)
         before = 0
         for number in range(len(missing)):
-            self.lock.renew()
+            self.lock.check()
             if self.progress is not None and number % 100 == 0:
                 self.progress(f"looking at what is there: chunk {number} of {len(missing)}")
             counts = self.store.verdicts(number)
