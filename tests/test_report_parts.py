@@ -15,7 +15,7 @@ from derive.cell.spec import Cell
 from derive.cell.substitute import substitute
 from solvers.cli import main
 from solvers.report.axes import axes_of, candidates
-from solvers.report.cell_source import highlighted
+from solvers.report.cell_source import highlighted, is_changed, source_of
 from solvers.report.chart import NoChart, chart_of
 from solvers.report.comparison import signed
 from solvers.report.files import Files, Folder, files_of
@@ -121,11 +121,23 @@ def test_a_cell_of_ones_own_is_a_file() -> None:
 
 
 def test_a_changed_cell_is_shown_as_it_is_used() -> None:
-    changed = substitute(load("vanilla"), ["phi=erf"])
-    shown = page(Findings(asked(changed, changes=("--set", "phi=erf"))))
+    changed = substitute(load("vanilla"), ["phi=erf", "sigma_w=2"])
+    shown = page(Findings(asked(changed, changes=("--set", "phi=erf", "--set", "sigma_w=2"))))
     assert "The cell was changed after its file was read" in shown
-    assert "gatefield solve vanilla --set phi=erf" in shown
+    assert "gatefield solve vanilla --set phi=erf --set sigma_w=2\n" in shown
+    assert "gatefield solve cell.toml\n" in page(Findings(asked(changed)))
     assert "The cell was changed" not in page(Findings(asked(load("vanilla"))))
+
+
+def test_the_file_of_a_changed_cell_gives_it_again() -> None:
+    cell = load("vanilla")
+    assert source_of(cell) == cell.text
+    changed = substitute(cell, ["phi=erf", "sigma_w=2"])
+    assert is_changed(changed)
+    again = parse_cell(source_of(changed))
+    assert again.functions == changed.functions
+    assert again.weights == changed.weights
+    assert again.parameters == changed.parameters
 
 
 def test_what_a_parameter_is() -> None:
@@ -142,7 +154,7 @@ def test_a_source_reads_as_its_file() -> None:
     for name in ("gru", "lstm", "gated-rnn"):
         cell = load(name)
         numbers = {key: value or 0.0 for key, value in cell.parameters.items()}
-        tree = ElementTree.fromstring(f"<pre>{highlighted(cell, numbers)}</pre>")
+        tree = ElementTree.fromstring(f"<pre>{highlighted(cell, cell.text, numbers)}</pre>")
         assert "".join(tree.itertext()) == cell.text
 
 

@@ -6,7 +6,11 @@ import re
 from collections.abc import Mapping
 
 from derive.cell.names import normal
+from derive.cell.reader import parse_cell
 from derive.cell.spec import Cell
+from derive.errors import CellError, GatefieldError
+from derive.write.cell_file import cell_file
+from derive.write.cell_text import cell_text
 from solvers.report.markup import element, text
 
 _PIECE = re.compile(
@@ -17,10 +21,31 @@ _PIECE = re.compile(
 _NAME = re.compile(r"[^\W\d]\w*")
 
 
-def highlighted(cell: Cell, parameters: Mapping[str, float]) -> str:
-    """HTML of the cell's file; it reads as the file does when its tags are taken away."""
+def is_changed(cell: Cell) -> bool:
+    """Whether the cell is another one than its file says."""
+    try:
+        return parse_cell(cell.text, cell.path) != cell
+    except CellError:
+        return True
+
+
+def source_of(cell: Cell) -> str:
+    """The text of a file that gives this cell: its own, or one that is written where it was changed after reading.
+
+    Where the format has no words for what it became, its equations and declarations as text.
+    """
+    if not is_changed(cell):
+        return cell.text
+    try:
+        return cell_file(cell)
+    except GatefieldError:
+        return cell_text(cell)
+
+
+def highlighted(cell: Cell, source: str, parameters: Mapping[str, float]) -> str:
+    """HTML of a cell's file; it reads as ``source`` does when its tags are taken away."""
     kinds = dict.fromkeys(cell.states, "state") | dict.fromkeys(cell.weights, "matrix")
-    return "".join(_piece(match, kinds, parameters) for match in _PIECE.finditer(cell.text))
+    return "".join(_piece(match, kinds, parameters) for match in _PIECE.finditer(source))
 
 
 def _piece(match: re.Match[str], kinds: Mapping[str, str], parameters: Mapping[str, float]) -> str:

@@ -12,6 +12,7 @@ from derive.theory import Theory
 from derive.write.latex import document
 from derive.write.text import derivation_text
 from solvers.output import refusal, writable_file, writable_folder, write_text
+from solvers.report.cell_source import source_of
 from solvers.report.findings import Findings, Picture
 from solvers.report.markdown import summary
 from solvers.solution import plain
@@ -52,8 +53,8 @@ class Folder(Files):
     """The page, and beside it the derivation in LaTeX and text, results as JSON, figures, and a summary in Markdown."""
 
     def derivation(self, theory: Theory) -> None:
-        """Write the cell's file and the derivation.  Raises OutputError, as all of these do."""
-        self._write("cell.toml", theory.site.cell.text)
+        """Write the file of the cell as it is used, and the derivation.  Raises OutputError, as all of these do."""
+        self._write("cell.toml", source_of(theory.site.cell))
         self._write("derivation.txt", derivation_text(theory))
         self._write("derivation.tex", document(theory))
 

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from derive.cell.arithmetic import names_in
-from derive.cell.reader import parse_cell
 from derive.cell.spec import Cell
-from derive.errors import GatefieldError
-from derive.write.cell_text import cell_text
 from derive.write.html import HtmlDerivation
-from solvers.report.cell_source import highlighted
+from solvers.report.cell_source import highlighted, is_changed, source_of
 from solvers.report.findings import Asked, Findings
-from solvers.report.markup import code, element, folded, listing, paragraph, scrolled, table, text
+from solvers.report.markup import code, element, folded, paragraph, scrolled, table, text
 from solvers.report.names import symbol
 from solvers.report.part import Part
 
@@ -20,7 +17,8 @@ LONG = 30
 """Lines of a cell file from which on it is folded."""
 
 CHANGED = (
-    "The cell was changed after its file was read (by options such as --set, --limit or --orthogonal). It now reads:"
+    "The cell was changed after its file was read (by options such as --set, --limit or --orthogonal); below it stands "
+    "as it was used."
 )
 
 
@@ -32,20 +30,13 @@ def model_part(found: Findings, shown: HtmlDerivation | None) -> Part:
         blocks.append(element("div", first.body, id=f"s{first.number}"))
     rows = list(_parameters(asked, shown))
     blocks.append(table("Parameters as used", ["parameter", "value", "default", "what it is"], rows))
-    if _is_changed(asked.cell):
-        blocks += [paragraph(CHANGED), listing(cell_text(asked.cell), "The cell as used")]
-    source = element("pre", element("code", highlighted(asked.cell, asked.settings.parameters)))
-    blocks.append(folded(text("The cell file, parameters marked"), scrolled(source, "The cell file"),
-                         shown=asked.cell.text.count("\n") < LONG))  # fmt: skip
+    if is_changed(asked.cell):
+        blocks.append(paragraph(CHANGED))
+    source = source_of(asked.cell)
+    lines = element("pre", element("code", highlighted(asked.cell, source, asked.settings.parameters)))
+    blocks.append(folded(text("The cell file, parameters marked"), scrolled(lines, "The cell file"),
+                         shown=source.count("\n") < LONG))  # fmt: skip
     return Part("model", "Model", tuple(blocks))
-
-
-def _is_changed(cell: Cell) -> bool:
-    """Whether the cell is another one than its file says."""
-    try:
-        return parse_cell(cell.text, cell.path) != cell
-    except GatefieldError:
-        return True
 
 
 def _parameters(asked: Asked, shown: HtmlDerivation | None) -> Iterator[tuple[str, str, str, str]]:

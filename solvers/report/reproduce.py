@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from importlib import metadata
 
 from derive.cell.reader import shipped, shipped_text
+from solvers.report.cell_source import is_changed
 from solvers.report.findings import Asked, Findings
 from solvers.report.markup import listing, paragraph, table, text
 from solvers.report.part import Part
@@ -36,21 +37,23 @@ def reproduce_part(found: Findings) -> Part:
 
 
 def cell_name(asked: Asked) -> str:
-    """The cell as the command line finds it: a shipped name, or the name of a file."""
+    """The cell as the command line finds it: a shipped name, changed by options or not, or the name of a file."""
     name = asked.cell.name
-    return name if name in shipped() and shipped_text(name) == asked.cell.text else FILE
+    known = name in shipped() and shipped_text(name) == asked.cell.text
+    return name if known and (asked.changes or not is_changed(asked.cell)) else FILE
 
 
 def commands(found: Findings, name: str) -> Iterator[str]:
     """One line each: the page, the derivation, the numbers, the spectrum, the comparison, the map."""
     asked = found.asked
+    changes = () if name == FILE else asked.changes  # the file holds them already
     ansatz = [] if asked.ansatz == "static" else ["--ansatz", asked.ansatz]
     point = _parameters(asked, asked.given)
     networks = ["-N", str(asked.N), "--seeds", str(asked.seeds), *(["--seed", str(asked.seed)] if asked.seed else [])]
     tolerance = [] if asked.tol == DEFAULT_TOL else ["--tol", f"{asked.tol:g}"]
 
     def line(*words: str) -> str:
-        return shlex.join(["gatefield", words[0], name, *asked.changes, *words[1:]])
+        return shlex.join(["gatefield", words[0], name, *changes, *words[1:]])
 
     yield line("report", *ansatz, *point, *networks, *tolerance, *_map_options(asked), "-o", "report.html")
     yield line("derive", *ansatz, "--html", "derivation.html")
