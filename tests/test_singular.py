@@ -24,9 +24,12 @@ from solvers.cli.main import main
 from solvers.measure import SiteMeasure, StaticSites, network_measure
 from solvers.simulate import singular_values, sites_of
 from solvers.singular.one_step import singular_of, symbolic_moments
+from solvers.singular.quantiles import law_quantiles
 from solvers.solve import solve
 from solvers.spectrum.singular_law import SingularLaw
+from solvers.spectrum.singular_memory import PencilMemory
 from solvers.spectrum.singular_moments import moments_of
+from solvers.spectrum.singular_newton import PencilSolver
 
 CASES = [
     ("vanilla", {"sigma_w": 2.0}, ()),
@@ -157,6 +160,38 @@ def test_density_is_the_derivative_of_the_share_below(tmp_path: Path) -> None:
     step = 1e-3 * law.size
     slope = (law.share_below(s + step) - law.share_below(s - step)) / (2 * step)
     assert law.density(s) == pytest.approx(slope, rel=2e-2)
+
+
+@pytest.mark.parametrize("haar", [(), ("B",)])
+def test_a_neighbour_leads_to_what_coming_down_leads_to(haar: tuple[str, ...], tmp_path: Path) -> None:
+    """Points solved from others, also from those of other units, are those found from above, one by one."""
+    cell = cell_of("nested", tmp_path, haar)
+    memory, s = PencilMemory(), np.linspace(0.02, 2.5, 40)
+    for seed in (0, 1):
+        network, state = any_units(cell, resolve(cell), 100, seed)
+        solver = PencilSolver(network_measure(site_form(cell), resolve(cell), sites_of(network, state)), memory)
+        beside = solver.at(solver.size * s)
+        alone = [PencilSolver(solver.pencil.measure).at(np.array([solver.size * x])) for x in s]
+        assert beside.converged.all()
+        assert beside.angle == pytest.approx(np.concatenate([one.angle for one in alone]), abs=1e-9)
+        assert np.allclose(beside.trace, np.concatenate([one.trace for one in alone]), rtol=1e-6, atol=1e-6)
+
+
+def test_a_quantile_in_a_gap_is_known_as_far_as_the_gap_is_wide() -> None:
+    """Half of the units have slopes about one, half about three: hardly a singular value lies between them."""
+    rng, n = np.random.default_rng(0), 400
+    measures = [
+        SiteMeasure(
+            np.full(n, 1 / n), (np.where(np.arange(n) % 2, 1.0, 3.0) + 0.05 * rng.standard_normal(n))[:, None, None],
+            0.01 * np.ones((n, 1, 1)), np.ones((n, 1, 1)), np.zeros((n, 1, 1)), np.zeros((n, 1)), np.zeros((n, 1)),
+            ("A",), ("A",), np.ones(1), ("gaussian",), True,
+        ) for _ in range(3)
+    ]  # fmt: skip
+    found = law_quantiles(measures, SingularLaw, (0.25, 0.5, 0.75), 50).by_level
+    assert abs(found[0.25].value - 1.0) < 0.02 > found[0.25].error
+    assert abs(found[0.75].value - 3.0) < 0.02 > found[0.75].error
+    assert 1.0 < found[0.5].value < 3.0
+    assert found[0.5].error > 0.1
 
 
 def test_dead_units_are_exact_zeros_and_the_condition_number_is_infinite() -> None:

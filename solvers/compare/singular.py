@@ -15,19 +15,22 @@ import numpy as np
 
 from derive.cell.parameters import Settings
 from derive.errors import AnsatzError
-from solvers.budget import BudgetSpent, budget, check_budget
-from solvers.measure import UnitColumns
+from solvers.averages import Estimate
+from solvers.measure import SiteMeasure, UnitColumns
 from solvers.result import CONVERGED
 from solvers.simulate import singular_values
 from solvers.simulate.elementwise import Array
-from solvers.singular.one_step import SingularResult, singular_of
+from solvers.singular.one_step import moments, site_measures
+from solvers.singular.quantiles import ACCURATE, law_quantiles
 from solvers.solution import Solution, Solved
 from solvers.spectrum.singular_law import SingularLaw
+from solvers.spectrum.singular_memory import PencilMemory
+from solvers.threads import one_thread
 
 LEVELS = (0.25, 0.5, 0.75)
 TOLERANCE = 1e-9
-PATIENCE = 15.0
-"""Seconds that the law of singular values may take; every network then needs a share of it."""
+SCANNED = 256
+"""Units with which quantiles are sought; the same ones as everywhere say where they are."""
 
 ASIDE, JUMP = 1e-3, 0.02
 """Where more than this share of the singular values lies so close to a quantile, it is an atom."""
@@ -36,43 +39,57 @@ ASIDE, JUMP = 1e-3, 0.02
 class SingularRows:
     """What the theory says of one solution, and how a network is measured against it.
 
-    found : None where the theory has no singular values there; note : why.
+    present : whether there are rows; notes : why there are none, or not of every quantile.
+    Raises BudgetSpent.
     """
 
+    @one_thread
     def __init__(self, solved: Solved, solution: Solution, settings: Settings) -> None:
-        self.found: SingularResult | None = None
-        self.note = ""
+        self.present, self.notes = False, []
+        self._moments: dict[str, Estimate] = {}
+        self._quantiles: dict[float, Estimate] = {}
+        self._memory = PencilMemory()
         try:
-            with budget(PATIENCE):
-                found = singular_of(solved, solution, levels=LEVELS, tol=TOLERANCE)
+            measures, _ = site_measures(solved, solution, settings)
+            m1, m2, _ = moments(solved, solution, measures, TOLERANCE)
         except AnsatzError as reason:
-            self.note = f"singular values have no rows: {reason}"
+            self.notes.append(f"singular values have no rows: {reason}")
             return
-        except BudgetSpent:
-            check_budget()
-            self.note = f"singular values have no rows: their law needs more than {PATIENCE:g} s"
+        law = law_quantiles(measures, self._law, LEVELS, SCANNED)
+        if law.verdict != CONVERGED:
+            self.notes.append(f"singular values have no rows: {law.verdict}")
             return
-        if found.verdict != CONVERGED:
-            self.note = f"singular values have no rows: {found.verdict}"
-            return
-        self.found = found
+        self.present = True
+        self._moments = {"m1": m1, "m2": m2}
+        self._size = float(np.sqrt(m1.value))
+        for level, item in law.by_level.items():
+            if item.error > ACCURATE * max(self._size, item.value):
+                self.notes.append(
+                    f"singular[{level:g}] has no row: hardly any singular value lies near there, so that the level is"
+                    f" passed somewhere within {item.error:.2g} of {item.value:.4g}; the other quantiles have theirs"
+                )
+                continue
+            self._quantiles[level] = item
         self._columns = UnitColumns(solved.theory.site, settings)
+
+    def _law(self, measure: SiteMeasure) -> SingularLaw:
+        return SingularLaw(measure, self._memory)
 
     def measure(self, jacobian: Array, units: Mapping[str, Array]) -> dict[str, float]:
         """Quantities of one network by name.
 
         jacobian : (S*N, S*N); units : (N,) columns by name of every state, field, bias and input.
         """
-        if self.found is None:
+        if not self.present:
             return {}
-        own = SingularLaw(self._columns.measure(units))
+        own = self._law(self._columns.measure(units))
         values = singular_values(jacobian)
         rows = self._against(own, float(np.mean(values**2)), float(np.mean(values**4)))
         if own.point:
             return rows
-        levels = [level for level, item in self.found.quantiles.items() if item.value > 0.0]
+        levels = [level for level, item in self._quantiles.items() if item.value > 0.0]
         for level in levels:
-            share = self._share(own, self.found.quantiles[level].value, level)
+            share = self._share(own, self._quantiles[level].value, level)
             rows[f"singular[{level:g}]"] = float(np.quantile(values, share)) if 0.0 < share < 1.0 else np.nan
         return rows
 
@@ -84,26 +101,23 @@ class SingularRows:
 
     def moments(self, jacobian: Array, units: Mapping[str, Array]) -> dict[str, float]:
         """m1 and m2 alone, which need no decomposition; arguments as of `measure`."""
-        if self.found is None:
+        if not self.present:
             return {}
-        own = SingularLaw(self._columns.measure(units))
+        own = self._law(self._columns.measure(units))
         m1 = float(np.sum(jacobian**2)) / len(jacobian)
         return self._against(own, m1, float(np.sum((jacobian @ jacobian.T) ** 2)) / len(jacobian))
 
     def _against(self, own: SingularLaw, m1: float, m2: float) -> dict[str, float]:
         """m1 and m2 of a network, with the scatter of its own units taken off."""
-        assert self.found is not None
-        return {"m1": m1 - own.m1 + self.found.m1.value, "m2": m2 - own.m2 + self.found.m2.value}
+        first, second = self._moments["m1"].value, self._moments["m2"].value
+        return {"m1": m1 - own.m1 + first, "m2": m2 - own.m2 + second}
 
     def theory(self, name: str) -> tuple[float, float, float] | None:
         """Number, error, and the scale to which 2 % refer; None for other names."""
-        found = self.found
-        if found is None:
-            return None
-        if name in ("m1", "m2"):
-            item = getattr(found, name)
+        if name in self._moments:
+            item = self._moments[name]
             return item.value, item.error, abs(item.value) or 1.0
         if name.startswith("singular["):
-            item = found.quantiles[float(name[len("singular[") : -1])]
-            return item.value, item.error, float(np.sqrt(found.m1.value))
+            item = self._quantiles[float(name[len("singular[") : -1])]
+            return item.value, item.error, self._size
         return None

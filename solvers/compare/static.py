@@ -62,11 +62,9 @@ class StaticComparison:
         self.sites = self._site_gain()
         self.outliers = self._resolvable_outliers()
         self.counts = CountRows(theory, solution, settings, self.spectrum, units=self.sites is not None)
-        if self.counts.note:
-            self.notes.append(self.counts.note)
+        self.notes += self.counts.notes
         self.singular = SingularRows(solved, solution, settings)
-        if self.singular.note:
-            self.notes.append(self.singular.note)
+        self.notes += self.singular.notes
         self.log_radius = (
             theory_log_radius(theory, at, evaluator, self.spectrum.eta)
             if self.spectrum.boundary

@@ -70,10 +70,14 @@ def untied_rows(
             "chi1 decides nothing: fewer and fewer units carry the perturbation as N grows (a product of many gates has"
             " a heavy-tailed law), and networks grow less than the mean until N is astronomical"
         )
-    singular = SingularRows(solved, solution, settings)
-    if singular.note:
-        result.notes.append(singular.note)
-    _add_singular(singular, cell, settings, tables, seed)
+    singular = None
+    try:
+        singular = SingularRows(solved, solution, settings)
+        result.notes += singular.notes
+        _add_singular(singular, cell, settings, tables, seed)
+    except BudgetSpent as spent:
+        result.notes.append(f"singular values: {spent}")
+        result.complete = False
     for name, scale in _quantities(solution, settings, result.notes).items():
         values = {units: np.array([s.values.get(name, np.nan) for s in group]) for units, group in tables.items()}
         theory = solution[name]
@@ -82,7 +86,7 @@ def untied_rows(
         decides = settled and not (localised and name == "chi1")
         result.rows.append(compare_row(index, sizes, float(theory), solution.error(name), scale, settled=decides))
     for name in dict.fromkeys(name for sample in samples for name in sample.values):
-        if (stated := singular.theory(name)) is not None:
+        if singular is not None and (stated := singular.theory(name)) is not None:
             values = {units: np.array([s.values.get(name, np.nan) for s in group]) for units, group in tables.items()}
             result.rows.append(compare_row(index, Sizes(name, values), *stated, settled=settled))
     return result
@@ -101,7 +105,7 @@ def _add_singular(
     m1 and m2 are means over several draws of the weights: where few units have large slopes, m2 of one draw scatters by
     several per cent, whatever N.
     """
-    if singular.found is None:
+    if not singular.present:
         return
     for units, group in tables.items():
         for place, sequence in enumerate(np.random.SeedSequence([seed, units, 1]).spawn(len(group))):

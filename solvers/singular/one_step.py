@@ -16,6 +16,7 @@ from solvers.measure import SiteMeasure, StaticSites
 from solvers.singular.quantiles import LEVELS, LawNumbers, law_numbers
 from solvers.solution import Solution, Solved, plain
 from solvers.spectrum.singular_law import Ends, SingularLaw
+from solvers.spectrum.singular_memory import PencilMemory
 from solvers.spectrum.singular_moments import moments_of
 from solvers.spectrum.symbolic_moments import SymbolicMoments
 from solvers.threads import one_thread
@@ -84,8 +85,10 @@ def singular_of(
     """
     settings = resolve(solved.theory.site.cell, solved.parameters)
     measures, notes = site_measures(solved, solution, settings, seed)
-    m1, m2, more = _moments(solved, solution, measures, tol)
-    return SingularResult(m1, m2, law_numbers(measures, SingularLaw, levels), (*notes, *more))
+    m1, m2, more = moments(solved, solution, measures, tol)
+    memory = PencilMemory()
+    law = law_numbers(measures, lambda measure: SingularLaw(measure, memory), levels)
+    return SingularResult(m1, m2, law, (*notes, *more))
 
 
 def site_measures(
@@ -104,10 +107,10 @@ def site_measures(
     return measures, ("the law of single units still drifts: singular values are those of a transient",)
 
 
-def _moments(
+def moments(
     solved: Solved, solution: Solution, measures: Sequence[SiteMeasure], tol: float
 ) -> tuple[Estimate, Estimate, tuple[str, ...]]:
-    """m1 and m2 from their symbolic expressions, or as means over the site measures where there are none."""
+    """m1, m2 and notes: from symbolic expressions, or means over the site measures where there are none."""
     try:
         return *symbolic_moments(solved, solution, tol), ()
     except (AnsatzError, SizeError) as reason:

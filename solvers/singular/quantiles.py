@@ -20,7 +20,12 @@ SCANNED = 1024
 TRIMMED = (0.0, 0.01, 0.1)
 """Shares that condition numbers leave out on either side."""
 
-NEIGHBOURS = (0.97, 1.0, 1.03)
+NEIGHBOUR, WIDENINGS, NARROWINGS = 1.01, 7, 8
+"""First distance, as a ratio, at which a quantile is enclosed; it is squared until it is; turns of false position."""
+
+ASIDE, SHARE = 1e-6, 1e-7
+"""A quantile lies between those of levels so much lower and higher; accuracy asked of the shares below these."""
+
 LEAST_UNIT = 1e-300
 ACCURATE = 0.02
 """Share of a quantile, or of the root mean square, up to which its error is small."""
@@ -86,21 +91,40 @@ def law_numbers(
     measures: Sequence[SiteMeasure], law_of: Callable[[SiteMeasure], Law], levels: Sequence[float] = LEVELS
 ) -> LawNumbers:
     """Everything about a law, from independent site measures of the same units.  Raises BudgetSpent."""
-    first = law_of(_thinned(measures[0]))
     asked = sorted({*levels, *(p for trim in TRIMMED if trim for p in (trim, 1.0 - trim))})
-    start = first.quantiles(asked)
+    found = law_quantiles(measures, law_of, asked)
+    ends = _scattered(found.first.ends(), found.first, found.laws)
+    chosen = {level: found.by_level[level] for level in levels}
+    return LawNumbers(chosen, ends, _condition(found.by_level, ends), found.first, found.verdict)
+
+
+@dataclass(frozen=True)
+class LawQuantiles:
+    """by_level : quantiles; first : the law on part of the first site measure, in which they were sought; laws : on all
+    of them (none where every singular value is the same); verdict : as everywhere."""
+
+    by_level: dict[float, Estimate]
+    first: Law
+    laws: Sequence[Law]
+    verdict: str
+
+
+def law_quantiles(
+    measures: Sequence[SiteMeasure], law_of: Callable[[SiteMeasure], Law], levels: Sequence[float],
+    scanned: int = SCANNED,
+) -> LawQuantiles:  # fmt: skip
+    """Quantiles alone, which are sought with ``scanned`` units and found with all.  Raises BudgetSpent."""
+    first = law_of(_thinned(measures[0], scanned))
+    start = first.quantiles(levels)
     laws = [] if first.point else [law_of(measure) for measure in measures]
-    table = [_refined(law, start, asked) for law in laws] or [start]
-    values = np.mean(table, axis=0)
-    gaps = first.unresolved(asked)
+    refined = [_refined(law, start, levels) for law in laws] or [(start, np.zeros(start.size))]
+    table, left = (np.array(column) for column in zip(*refined, strict=True))
+    values = table.mean(axis=0)
+    gaps = first.unresolved(levels)
     values = np.where(np.isfinite(values) & (gaps == 0.0), values, start)  # at a jump the law has no slope to refine by
-    errors = np.fmax(_errors(np.array(table), start, first), gaps)
-    quantiles = {
-        level: Estimate(float(x), float(error)) for level, x, error in zip(asked, values, errors, strict=True)
-    }
-    ends = _scattered(first.ends(), first, laws)
-    chosen = {level: quantiles[level] for level in levels}
-    return LawNumbers(chosen, ends, _condition(quantiles, ends), first, _verdict(first, quantiles))
+    errors = np.fmax(_errors(table, left, start, first), gaps)
+    found = {level: Estimate(float(x), float(error)) for level, x, error in zip(levels, values, errors, strict=True)}
+    return LawQuantiles(found, first, laws, _verdict(first, found))
 
 
 def _verdict(law: Law, quantiles: Mapping[float, Estimate]) -> str:
@@ -132,34 +156,69 @@ def _scattered(ends: Ends, first: Law, laws: Sequence[Law]) -> Ends:
     return replace(ends, lower_error=ends.lower_error + added[0], upper_error=ends.upper_error + added[1])
 
 
-def _thinned(measure: SiteMeasure) -> SiteMeasure:
-    return measure if measure.nodes <= SCANNED else measure.subset(np.arange(SCANNED))
+def _thinned(measure: SiteMeasure, units: int) -> SiteMeasure:
+    return measure if measure.nodes <= units else measure.subset(np.arange(units))
 
 
-def _refined(law: Law, start: Array, levels: Sequence[float]) -> Array:
-    """Quantiles of the same law on another measure, from the share below and about those of the first."""
-    found = start.copy()
+def _refined(law: Law, start: Array, levels: Sequence[float]) -> tuple[Array, Array]:
+    """Quantiles of the same law on another measure, sought about those of the first, and how far each is narrowed
+    down, by level; nan where the pencil was not solved."""
+    found, left = start.copy(), np.zeros(start.size)
     places = np.nonzero(start > 0.0)[0]
-    if not places.size:
-        return found
-    around = start[places][:, None] * np.array(NEIGHBOURS)
-    shares = law.share_below(around.ravel()).reshape(around.shape)
-    for row, place in enumerate(places):
-        share, level = np.maximum.accumulate(shares[row]), levels[int(place)]
-        lower = 0 if level < share[1] else 1
-        rise = share[lower + 1] - share[lower]
-        step = (level - share[1]) / rise * (around[row, lower + 1] - around[row, lower]) if rise > 0 else np.nan
-        found[place] = around[row, 1] + step
-    return found
+    if places.size:
+        level, where = np.asarray(levels, float)[places], np.tile(start[places], 2)
+        wanted = np.concatenate([level - ASIDE, level + ASIDE])  # far apart where hardly any singular value lies
+        points, width = _narrowed(law, wanted, *_bracketed(law, where, wanted))
+        below, above = points[: places.size], points[places.size :]
+        found[places] = 0.5 * (below + above)
+        left[places] = 0.5 * (above - below) + np.maximum(width[: places.size], width[places.size :])
+    return found, left
 
 
-def _errors(table: Array, start: Array, law: Law) -> Array:
-    """Two standard errors over the measures, and what linear interpolation may leave."""
+def _bracketed(law: Law, start: Array, wanted: Array) -> tuple[Array, Array]:
+    """Points below and above the quantiles, (n,) each."""
+    low, high, step = start / NEIGHBOUR, start * NEIGHBOUR, NEIGHBOUR
+    for _ in range(WIDENINGS):
+        step *= step
+        shares = law.share_below(np.concatenate([low, high]))
+        under, over = shares[: low.size] <= wanted, shares[low.size :] >= wanted
+        if (under & over).all():
+            break
+        low, high = np.where(under, low, low / step), np.where(over, high, high * step)
+    return low, high
+
+
+def _narrowed(law: Law, wanted: Array, low: Array, high: Array) -> tuple[Array, Array]:
+    """Quantiles between the points of brackets, and how far they may be off, by false position."""
+    shares = law.share_below(np.concatenate([low, high]))
+    under, over = shares[: low.size], shares[low.size :]
+    found, left = _between(wanted, low, high, under, over), high - low
+    for _ in range(NARROWINGS):
+        here = law.share_below(found)
+        left = np.where(np.abs(here - wanted) <= SHARE, 0.0, high - low)
+        if not (left > 0.0).any():
+            break
+        below = here <= wanted
+        low, under = np.where(below, found, low), np.where(below, here, under)
+        high, over = np.where(below, high, found), np.where(below, over, here)
+        found = np.where(left > 0.0, _between(wanted, low, high, under, over), found)
+    return found, np.minimum(left, high - low)
+
+
+def _between(wanted: Array, low: Array, high: Array, under: Array, over: Array) -> Array:
+    """Linear interpolation, kept off the ends; nan where a level does not lie between the shares."""
+    with np.errstate(all="ignore"):
+        part = np.where(over > under, (wanted - under) / (over - under), 0.5)
+    inside = (under <= wanted) & (over >= wanted)
+    return np.where(inside, low + np.clip(part, 0.02, 0.98) * (high - low), np.nan)
+
+
+def _errors(table: Array, left: Array, start: Array, law: Law) -> Array:
+    """Two standard errors over the measures, and the width to which quantiles (measures, n) were narrowed down."""
     if len(table) == 1:
         return np.maximum(1e-6 * law.size, 1e-6 * start)
     scatter = 2.0 * table.std(axis=0, ddof=1) / np.sqrt(len(table))
-    moved = np.abs(table - start).max(axis=0)
-    return np.asarray(scatter + 0.01 * moved + 1e-6 * start)
+    return np.asarray(scatter + left.max(axis=0) + 1e-6 * start)
 
 
 def _condition(quantiles: dict[float, Estimate], ends: Ends) -> dict[float, Estimate]:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from solvers.measure import SiteMeasure
+from solvers.spectrum.singular_memory import PencilMemory
 from solvers.spectrum.singular_newton import PencilSolver
 
 Array = npt.NDArray[np.float64]
@@ -57,11 +58,12 @@ class SingularLaw:
     Attributes
     ----------
     m1, m2 : moments of s^2; size : sqrt(m1), the scale of s; point : whether every singular value equals ``size``
-    (an isometry, or a Jacobian that vanishes); lost : points at which the pencil was not solved
+    (an isometry, or a Jacobian that vanishes); lost : points at which the pencil was not solved; memory : see
+    `PencilSolver`
     """
 
-    def __init__(self, measure: SiteMeasure | PencilSolver) -> None:
-        self._solver = PencilSolver(measure) if isinstance(measure, SiteMeasure) else measure
+    def __init__(self, measure: SiteMeasure | PencilSolver, memory: PencilMemory | None = None) -> None:
+        self._solver = PencilSolver(measure, memory) if isinstance(measure, SiteMeasure) else measure
         self.m1, self.m2, self.size = self._solver.m1, self._solver.m2, self._solver.size
         self.states = self._solver.pencil.states
         self.point = not self.m2 > self.m1**2 * (1.0 + ONE_VALUE)

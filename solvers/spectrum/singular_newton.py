@@ -4,7 +4,8 @@
     Haar:     alpha (1 + beta g2) = sigma^2 g2   beta (1 + alpha g1) = sigma^2 g1      (matrices on the fields of W)
 
 The Haar form alpha = sigma^2 (g2^-1 + beta)^-1 is solved multiplied out, so that nothing is divided by.  High above the
-real axis alpha = Phi/w, beta = Psi/w; from there every point comes down in steps that adapt to how Newton fares.
+real axis alpha = Phi/w, beta = Psi/w; from there a point comes down in steps that adapt to how Newton fares.  Inside
+the support its neighbours then need a few Newton steps only: above the axis one solution has Im alpha, beta < 0.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy.typing as npt
 
 from solvers.budget import check_budget
 from solvers.measure import SiteMeasure
+from solvers.spectrum.singular_memory import Mask, PencilMemory
 from solvers.spectrum.singular_moments import moments_of, unit_gains
 from solvers.spectrum.singular_pencil import Averages, Complex, SingularPencil
 
@@ -32,6 +34,12 @@ FLOOR = 1e-9
 
 FIRST_RATIO, LEAST_STEPS = 0.4, 0.97
 MOST_LEVELS = 400
+
+INSIDE = 1e-5
+"""-Im alpha and -Im beta, relative to their size, from which a point counts as inside the support."""
+
+FEW, EVERY = 6, 4
+"""Where more than so many points have no neighbour, one in so many comes down and is a start for the others."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +63,13 @@ class PencilPoints:
 class PencilSolver:
     """Solves one pencil at any points near the positive real axis.
 
-    m1, m2 : moments of the squared singular values; size : their root mean square, the scale of w
+    m1, m2 : moments of the squared singular values; size : their root mean square, the scale of w; memory : points
+    solved before, here or on other site measures of the same units
     """
 
-    def __init__(self, measure: SiteMeasure) -> None:
+    def __init__(self, measure: SiteMeasure, memory: PencilMemory | None = None) -> None:
         self.pencil = SingularPencil(measure)
+        self._memory = memory or PencilMemory()
         self.m1, self.m2 = moments_of(measure)
         self.size = float(np.sqrt(self.m1))
         alive = np.ix_(self.pencil.alive, self.pencil.alive)
@@ -117,12 +127,15 @@ class PencilSolver:
             step = _solve(slopes, value)
             alpha[open_points] -= step[:, :P]
             beta[open_points] -= step[:, P:]
-        slack = 1e-7 * (np.abs(np.concatenate([alpha, beta], axis=1)).max(axis=1, initial=0.0))[:, None]
-        diagonal = self.pencil.pairs[:, 0] == self.pencil.pairs[:, 1]
-        physical = np.all((alpha.imag <= slack)[:, diagonal] & (beta.imag <= slack)[:, diagonal], axis=1)
-        physical &= trace.imag <= 1e-7 * np.abs(trace)
+        physical = self._below(alpha, beta, 1e-7) & (trace.imag <= 1e-7 * np.abs(trace))
         good = (residual <= 10 * TOLERANCE) & physical
         return PencilPoints(w, alpha, beta, trace, angle, residual, good)
+
+    def _below(self, alpha: Complex, beta: Complex, share: float) -> Mask:
+        """Whether Im alpha and Im beta lie below this share of their size on the diagonal, (m,)."""
+        limit = share * (np.abs(np.concatenate([alpha, beta], axis=1)).max(axis=1, initial=0.0))[:, None]
+        diagonal = self.pencil.pairs[:, 0] == self.pencil.pairs[:, 1]
+        return np.asarray(np.all((alpha.imag <= limit)[:, diagonal] & (beta.imag <= limit)[:, diagonal], axis=1))
 
     def _angle(self, found: Averages, alpha: Complex, beta: Complex) -> npt.NDArray[np.float64]:
         """Im of E ln det + sum tr(alpha beta)/sigma^2 (Gaussian) or - ln det(1 - alpha beta/sigma^2) (Haar)."""
@@ -142,8 +155,41 @@ class PencilSolver:
         return self.newton(w, self._phi / w[:, None], self._psi / w[:, None])
 
     def at(self, s: npt.NDArray[np.float64], height: float = FLOOR) -> PencilPoints:
-        """The solution at s + i height, (m,), by coming down from START."""
-        target = height * self.size
+        """The solution at s + i height, (m,): from neighbours where they lead there, else by coming down."""
+        w = np.asarray(s + 1j * height * self.size, complex)
+        found = self._beside(_unsolved(w, len(self.pencil.pairs)))
+        rest = np.nonzero(~found.converged)[0]
+        if rest.size > FEW:
+            found = self._beside(self._descended(found, rest[::EVERY]))
+            rest = np.setdiff1d(np.nonzero(~found.converged)[0], rest[::EVERY])
+        return self._descended(found, rest)
+
+    def _beside(self, found: PencilPoints) -> PencilPoints:
+        """Points that are open, solved from neighbours where there are any and where that leads inside the support."""
+        rest = np.nonzero(~found.converged)[0]
+        close, alpha, beta = self._memory.near(found.w[rest].real, len(self.pencil.pairs))
+        if not close.any():
+            return found
+        trial = self.newton(found.w[rest[close]], alpha, beta)
+        good = np.nonzero(trial.converged & self._below(trial.alpha, trial.beta, -INSIDE))[0]
+        return self._kept(found, trial, rest[close][good], good)
+
+    def _descended(self, found: PencilPoints, chosen: Any) -> PencilPoints:
+        """These points by coming down from above."""
+        if not chosen.size:
+            return found
+        trial = self._from_above(found.w[chosen])
+        return self._kept(found, trial, chosen, np.arange(trial.w.size))
+
+    def _kept(self, found: PencilPoints, trial: PencilPoints, where: Any, from_: Any) -> PencilPoints:
+        """``found`` with points of a trial, which are remembered where they lie inside the support."""
+        inside = from_[trial.converged[from_] & self._below(trial.alpha, trial.beta, -INSIDE)[from_]]
+        self._memory.add(trial.w[inside].real, trial.alpha[inside], trial.beta[inside])
+        return _put(found, trial, where, from_)
+
+    def _from_above(self, w: Complex) -> PencilPoints:
+        """The solution at w (m,) by coming down from START."""
+        s, target = w.real, w.imag
         y = np.full(s.shape, START * self.size)
         now = self.start(s + 1j * y)
         ratio = np.full(s.shape, FIRST_RATIO)
@@ -153,7 +199,7 @@ class PencilSolver:
             todo = np.nonzero((y > target) & ~failed)[0]
             if not todo.size:
                 break
-            following = np.maximum(y[todo] * ratio[todo], target)
+            following = np.maximum(y[todo] * ratio[todo], target[todo])
             guess = [_predicted(now, before, name, todo, y, previous, following) for name in ("alpha", "beta")]
             trial = self.newton(s[todo] + 1j * following, *guess)
             far = _moved(trial, now, todo)
@@ -168,6 +214,13 @@ class PencilSolver:
             failed[lost] = ratio[lost] > LEAST_STEPS
         converged = now.converged & ~failed & (y <= target)
         return PencilPoints(now.w, now.alpha, now.beta, now.trace, now.angle, now.residual, converged)
+
+
+def _unsolved(w: Complex, pairs: int) -> PencilPoints:
+    """Points at which nothing is known yet."""
+    blank: Complex = np.full((w.size, pairs), np.nan, complex)
+    none = np.full(w.size, np.nan)
+    return PencilPoints(w, blank, blank, none.astype(complex), none, none, np.zeros(w.size, bool))
 
 
 def _moved(trial: PencilPoints, now: PencilPoints, todo: Any) -> npt.NDArray[np.bool_]:

@@ -298,12 +298,17 @@ def _on_ray(
     inside = np.nonzero(value > 0)[0]
     if not inside.size or inside[-1] == len(t) - 1:
         return point if inside.size else base + t[0] * direction
-    low, high = t[inside[-1]], t[inside[-1] + 1]
-    fine = excess(base + np.array([low, high]) * direction, FINE)
-    if not fine[0] > 0 > fine[1]:  # an end of the bracket is on the boundary, as far as the first look could tell
-        return base + (high if fine[0] > 0 else low) * direction
-    root = brentq(lambda s: float(excess(np.array([base + s * direction]), FINE)[0]), low, high, xtol=1e-14, rtol=1e-13)
-    return base + root * direction
+    low, high = float(t[inside[-1]]), float(t[inside[-1] + 1])
+
+    def alone(place: float) -> float:
+        return float(excess(np.array([base + place * direction]), FINE)[0])
+
+    # An end of the bracket may be on the boundary, as far as the first look could tell.
+    if alone(low) <= 0.0:
+        return base + low * direction
+    if alone(high) >= 0.0:
+        return base + high * direction
+    return base + float(brentq(alone, low, high, xtol=1e-14, rtol=1e-13)) * direction
 
 
 def _turn(

@@ -5,7 +5,7 @@ density(lam).rho, density.count(parse_region("disk:0.3,0.5"), "disk:0.3,0.5")
 Density(network_measure(site, settings, sites))
 """
 
-from solvers.spectrum.density.estimate import Count, Density, Grid, static_density
+from solvers.spectrum.density.estimate import Count, Density, Grid, pencil_size, static_density
 from solvers.spectrum.density.of_measure import MeasureDensity, Points
 from solvers.spectrum.density.regions import Annulus, Disk, HalfPlane, Region, parse_region
 
@@ -20,5 +20,6 @@ __all__ = [
     "Points",
     "Region",
     "parse_region",
+    "pencil_size",
     "static_density",
 ]

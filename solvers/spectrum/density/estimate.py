@@ -11,7 +11,9 @@ from derive.theory import Theory
 from solvers.averages import Values
 from solvers.measure import SiteMeasure, StaticSites, mixture
 from solvers.result import CONVERGED
-from solvers.spectrum.density.counting import Fraction, fraction_in, mass_on
+from solvers.spectrum.density.components import components
+from solvers.spectrum.density.counting import TOLERANCE, Fraction, fraction_in, mass_on
+from solvers.spectrum.density.memory import DensityMemory
 from solvers.spectrum.density.of_measure import MeasureDensity, Points, dense
 from solvers.spectrum.density.potential import Array, ComplexArray
 from solvers.spectrum.density.regions import Disk, HalfPlane, Region, arc, line
@@ -20,6 +22,10 @@ from solvers.threads import one_thread
 
 SCRAMBLES = 4
 LOG2_NODES, LOG2_DENSE_NODES = 12, 10
+PROBED, MOST_FITTED = 4, 4
+"""log2 of the units that show the structure; how many times the usual nodes a product rule may have if determinants
+are needed."""
+
 STUDENT = 3.2
 """The 95 % point of Student's t with three degrees of freedom."""
 
@@ -73,13 +79,15 @@ class Grid:
 class Density:
     """The eigenvalue density of a measure, and of the parts by which its nodes are judged.
 
-    whole : what numbers come from; parts : independent node sets for the error (none where the nodes are exact).
+    whole : what numbers come from; parts : independent node sets for the error (none where the nodes are exact);
+    memory : points that any of them has solved.
     """
 
     def __init__(self, whole: SiteMeasure, parts: Sequence[SiteMeasure] = (), *, scrambles: bool = False) -> None:
         self.measure = whole
-        self.whole = MeasureDensity(whole)
-        self.parts = tuple(MeasureDensity(part) for part in parts)
+        self.memory = DensityMemory()
+        self.whole = MeasureDensity(whole, self.memory)
+        self.parts = tuple(MeasureDensity(part, self.memory) for part in parts)
         self._scrambles = scrambles
         self.reach = max(density.radius() for density in (self.whole, *self.parts))
         self.random_L = random_L(whole)
@@ -90,10 +98,10 @@ class Density:
         return self.whole(lam)
 
     @one_thread
-    def count(self, region: Region, text: str) -> Count:
-        """The fraction of eigenvalues in a region."""
-        own = fraction_in(self.whole, region, self.reach)
-        others = np.array([fraction_in(part, region, self.reach).value for part in self.parts])
+    def count(self, region: Region, text: str, tolerance: float = TOLERANCE) -> Count:
+        """The fraction of eigenvalues in a region; tolerance : absolute error that the contour's quadrature aims at."""
+        own = fraction_in(self.whole, region, self.reach, tolerance)
+        others = np.array([fraction_in(part, region, self.reach, tolerance).value for part in self.parts])
         contour = own.error
         if contour > MOST_ERROR:
             contour = max(contour, self._beside(region, own.value))
@@ -180,10 +188,13 @@ def random_L(measure: SiteMeasure) -> bool:
     return bool(np.ptp(measure.L, axis=0).max(initial=0.0) > 1e-9)
 
 
-def static_density(theory: Theory, values: Values, *, log2_nodes: int | None = None) -> Density:
+def static_density(
+    theory: Theory, values: Values, *, log2_nodes: int | None = None, fewer: int = 0
+) -> Density:
     """The density at one static solution (`Solution.linearised_at`).
 
     log2_nodes : how many nodes where they are Sobol points; by default fewer where fields share matrices.
+    fewer : how often the number of nodes is halved below that, where they are Sobol points.
 
     A product rule where L is the same at every unit and one or two directions suffice, judged by a coarser
     one; otherwise several scrambled nets, together the nodes and singly the error.
@@ -193,16 +204,33 @@ def static_density(theory: Theory, values: Values, *, log2_nodes: int | None = N
     AnsatzError : a site derivative holds a delta function.
     """
     sites = StaticSites(theory, values)
+    pencil = _pencil_size(sites) > 0
     if log2_nodes is None:
-        log2_nodes = LOG2_DENSE_NODES if dense(sites.measure(sites.rule(log2_nodes=4, fitted=False))) else LOG2_NODES
+        log2_nodes = LOG2_DENSE_NODES if pencil else LOG2_NODES
+    log2_nodes -= fewer
     rule = sites.rule(log2_nodes=log2_nodes)
     whole = sites.measure(rule)
     if sites.dimension == 0:
         return Density(whole)
-    if rule.fitted and not random_L(whole):
+    if rule.fitted and not random_L(whole) and not (pencil and whole.nodes > MOST_FITTED * 2**log2_nodes):
         coarse = sites.rule(log2_nodes=log2_nodes, rtol=COARSE_RTOL)
         return Density(whole, [sites.measure(coarse)])
     nets = [
         sites.measure(sites.rule(log2_nodes=log2_nodes - 2, scramble=k, fitted=False)) for k in range(SCRAMBLES)
     ]
     return Density(mixture(nets), nets, scrambles=True)
+
+
+def pencil_size(theory: Theory, values: Values) -> int:
+    """The number of states and fields of the largest component whose density needs determinants, zero if none does.
+
+    Raises
+    ------
+    AnsatzError : a site derivative holds a delta function.
+    """
+    return _pencil_size(StaticSites(theory, values))
+
+
+def _pencil_size(sites: StaticSites) -> int:
+    few = sites.measure(sites.rule(log2_nodes=PROBED, fitted=False))  # units that tell what feeds what
+    return max((part.states + len(part.fields) for part in components(few).coupled if dense(part)), default=0)

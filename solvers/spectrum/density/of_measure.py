@@ -10,6 +10,7 @@ import numpy.typing as npt
 from derive.stability.minors import MOST_FIELDS
 from solvers.measure import SiteMeasure
 from solvers.spectrum.density.components import components
+from solvers.spectrum.density.memory import DensityMemory
 from solvers.spectrum.density.minors import MinorPotential
 from solvers.spectrum.density.pencil import PencilPotential
 from solvers.spectrum.density.potential import Array, ComplexArray, Potential
@@ -19,7 +20,7 @@ CHUNK = 1_500_000
 """Numbers in the largest array of one batch of points."""
 
 MOST_POINTS = 48
-REMEMBERED = 3000
+FIRST_POINTS = 2
 BOLDEST = 1.0
 """Largest change of a parameter that the tangent of a neighbour may predict."""
 
@@ -47,13 +48,16 @@ class Points:
 
 
 class MeasureDensity:
-    """The eigenvalue density of infinitely large networks whose units follow one site measure."""
+    """The eigenvalue density of infinitely large networks whose units follow one site measure.
 
-    def __init__(self, measure: SiteMeasure) -> None:
+    memory : points that are known, also of other measures of the same units; this one adds to it.
+    """
+
+    def __init__(self, measure: SiteMeasure, memory: DensityMemory | None = None) -> None:
         self.measure, self.states = measure, measure.states
         parts = components(measure)
         self.free = parts.free
-        self.components = tuple(_Component(part) for part in parts.coupled)
+        self.components = tuple(_Component(part, memory or DensityMemory()) for part in parts.coupled)
         self.site_eigenvalues: ComplexArray = np.linalg.eigvals(measure.L).astype(complex)
 
     def __call__(self, lam: ComplexArray) -> Points:
@@ -114,31 +118,31 @@ def dense(part: SiteMeasure) -> bool:
 class _Component:
     """One potential and the points at which it has been solved."""
 
-    def __init__(self, part: SiteMeasure) -> None:
+    def __init__(self, part: SiteMeasure, memory: DensityMemory) -> None:
         self.potential: Potential = PencilPotential(part) if dense(part) else MinorPotential(part)
         width = part.nodes * (self.potential.parameters + 3)
         self._batch = int(np.clip(CHUNK // width, 1, MOST_POINTS))
-        self._lam = np.zeros(0, complex)
-        self._theta = np.zeros((0, self.potential.parameters))
-        self._tangent = np.zeros((0, self.potential.parameters), complex)
+        self._known = memory.of((type(self.potential), part.fields, part.states), self.potential.parameters)
 
     def __call__(self, lam: ComplexArray) -> Stationary:
-        found = [self._solved(lam[k : k + self._batch]) for k in range(0, lam.size, self._batch)]
+        found: list[Stationary] = []
+        done = 0
+        while not found or done < lam.size:
+            # A point without neighbours costs as much as a dozen that have some.
+            batch = min(self._batch, max(FIRST_POINTS, self._known.lam.size))
+            found.append(self._solved(lam[done : done + batch]))
+            done += batch
         names = ("theta", "tangent", "inside", "residual", "value", "G", "rho")
         return Stationary(*(np.concatenate([getattr(part, name) for part in found]) for name in names))
 
     def _solved(self, lam: ComplexArray) -> Stationary:
         result = stationary(self.potential, lam, self._guess(lam))
-        keep = result.inside & (result.residual <= ACCEPTED) & np.isfinite(result.tangent).all(axis=1)
-        self._lam = np.concatenate([self._lam, lam[keep]])[-REMEMBERED:]
-        self._theta = np.concatenate([self._theta, result.theta[keep]])[-REMEMBERED:]
-        self._tangent = np.concatenate([self._tangent, result.tangent[keep]])[-REMEMBERED:]
+        self._known.add(lam, result, result.inside & (result.residual <= ACCEPTED) & np.isfinite(result.tangent).all(1))
         return result
 
     def _guess(self, lam: ComplexArray) -> Array | None:
         """From the nearest solved point, along its tangent."""
-        if not self._lam.size:
+        if not self._known.lam.size:
             return None
-        nearest = np.argmin(np.abs(lam[:, None] - self._lam), axis=1)
-        change = 2.0 * (self._tangent[nearest] * (lam - self._lam[nearest])[:, None]).real
-        return self.potential.moved(self._theta[nearest], np.clip(change, -BOLDEST, BOLDEST))
+        theta, change = self._known.beside(lam)
+        return self.potential.moved(theta, np.clip(change, -BOLDEST, BOLDEST))
