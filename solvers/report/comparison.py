@@ -43,9 +43,11 @@ def _answer(found: Findings) -> Iterator[str]:
     shown = [f"{count} {_verb(verdict, count)}" for verdict, count in counts.items() if count]
     if not rows:
         yield "No quantity was compared; the notes of the comparison say why."
+    elif counts[AGREES] == len(rows) > 1:
+        yield f"All {len(rows)} quantities agree."
     else:
         yield f"Of {len(rows)} {'quantity' if len(rows) == 1 else 'quantities'}, {', '.join(shown)}."
-    known = [row for row in rows if row["z"] is not None]
+    known = [row for row in rows if row["z"]]
     if known:
         worst = max(known, key=lambda row: abs(row["z"]))
         yield (
