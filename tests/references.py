@@ -14,6 +14,8 @@ import mpmath as mp
 import numpy as np
 
 ETA = 1e-3
+"""Resolution of edges within the range of L; beyond it (lam > 1 for maps, lam > 0 for flows) there is none."""
+
 Long = np.longdouble
 
 
@@ -227,10 +229,9 @@ def gru_static(p: dict[str, float]) -> dict[str, Any]:
     slope = B.average(lambda x: (1 - mp.tanh(x) ** 2) ** 2, qh)
     dr2 = B.average(lambda x: (B.sig(x) * B.sig(-x)) ** 2, qr, mr)
     front = mp.mpf(p["sigma_h"]) ** 2 * slope * (r2 + mp.mpf(p["sigma_r"]) ** 2 * Q * dr2)
-    eta = mp.mpf(ETA)
 
     def gain(lam: Any, B: Any = Mp) -> Any:
-        e2 = eta**2 if B is Mp else Long(ETA) ** 2
+        e2 = B.num(0 if lam > 1 else ETA) ** 2
         return B.average(lambda x: B.sig(-x) ** 2 / ((lam - B.sig(x)) ** 2 + e2), B.num(str(qz)), mz) * B.num(
             str(front))  # fmt: skip
 
@@ -332,7 +333,7 @@ def after_static(p: dict[str, float]) -> dict[str, Any]:
     front = Long(p["sigma_h"]) ** 2 * slope + Long(p["sigma_r"]) ** 2 * other
 
     def gain(lam: float) -> float:
-        gate = Floats.average(lambda x: Floats.sig(-x) ** 2 / ((lam - Floats.sig(x)) ** 2 + Long(ETA) ** 2), qz)
+        gate = Floats.average(lambda x: Floats.sig(-x) ** 2 / ((lam - Floats.sig(x)) ** 2 + Long(0 if lam > 1 else ETA) ** 2), qz)
         return gate * front
 
     low, high = Long(real_edge(lambda lam: float(gain(Long(lam))), 0.3, 2.0)) + np.array([-1e-9, 1e-9], Long)
@@ -393,7 +394,7 @@ def gated_static(p: dict[str, float]) -> dict[str, Any]:
 
     def gain(lam: Any, B: Any = Mp) -> Any:
         n = B.num
-        eta2 = n(ETA) ** 2 if az else n(0)
+        eta2 = n(0 if lam > 0 else ETA) ** 2 if az else n(0)
         pole = B.average(lambda x: B.sig(x) ** 2 / ((lam + B.sig(x)) ** 2 + eta2), n(az) ** 2 * n(str(v)), -bz)
         reads = n(str(reset(Mp, v))) + n(str(v * dr2)) / ((1 + n(p["tau_r"]) * lam) ** 2 + n(p["tau_r"]) ** 2 * eta2)
         return n(str(g2 * slope)) * pole * reads

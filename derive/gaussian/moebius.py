@@ -30,7 +30,7 @@ class Shifted:
 
 
 def one_pole(expression: sp.Expr) -> Shifted | None:
-    """The polynomial that a quotient with one pole in sigmoid(r X), or tanh(r X), is; None where it is no such thing."""
+    """The polynomial that a quotient with one pole in sigmoid(r X), or tanh(r X), is; None where it is none."""
     scale = _scale(expression)
     if scale is None:
         return None
@@ -95,7 +95,7 @@ def _pole(below: sp.Expr) -> tuple[sp.Expr, sp.Expr, int] | None:
 
 
 def _named(polynomial: sp.Expr) -> sp.Expr:
-    """Back from the symbol to the function; 1 - sigma is written sigmoid(-X), which keeps the digits of a saturated one."""
+    """Back from the symbol to the function; 1 - sigma is written sigmoid(-X), with all digits of a saturated gate."""
     found = sp.S.One
     for factor in sp.Mul.make_args(polynomial):
         base, power = factor.as_base_exp()

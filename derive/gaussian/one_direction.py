@@ -50,7 +50,7 @@ def standard_average(integrand: sp.Expr, law: Law) -> StandardAverage | None:
     slope, shift = _common_argument(opened, form.symbol)
     mean, variance = _moments(form, law)
     inner = opened.xreplace({form.symbol: (X - shift) / slope})
-    inner = inner.replace(lambda node: isinstance(node, Fn), lambda node: Fn(*node.args[:2], sp.expand(node.argument)))
+    inner = inner.replace(lambda node: isinstance(node, Fn), lambda node: Fn(node.name, node.order, sp.expand(node.argument)))
     constant = opened.xreplace({form.symbol: mean})
     found = StandardAverage(sp.S.One, inner, slope * mean + shift, slope**2 * variance, constant)
     return _turned(_factored(_without_pole(found)))
@@ -65,7 +65,7 @@ def _moments(form: Form, law: Law) -> tuple[sp.Expr, sp.Expr]:
 
 
 def _common_argument(expression: sp.Expr, symbol: sp.Symbol) -> tuple[sp.Expr, sp.Expr]:
-    """(slope, shift) such that every function's argument is a number times slope * symbol + shift; (1, 0) if none is."""
+    """(slope, shift) such that every function's argument is a number times slope * symbol + shift; else (1, 0)."""
     lines = []
     for node in sorted(expression.atoms(Fn), key=sp.default_sort_key):
         if node.has(symbol):

@@ -39,7 +39,8 @@ class Compiled:
         """Relative error of a product of all its averages."""
         functions = tables.law.functions
         self._arrays = _array_function(program, functions)
-        self._loop = self._secants = None
+        self._loop: Callable[..., None] | None = None
+        self._secants: Callable[..., None] | None = None
         if compiler and (loops := compiled_loops(_scalar_source(program, functions))) is not None:
             nothing = [np.empty(0)] * len(program.inputs)
             if compiles(loops[0], [*nothing, *self._stored(), np.empty((self._size, 0))]):
@@ -76,19 +77,23 @@ class Compiled:
     ) -> np.ndarray | None:
         """Roots of the first output in the first input near ``start``, each by secants in one compiled loop.
 
-        slope : roughly, at the start; columns : the other inputs; returns (4, n): root, slope, what is left there, and 1
-        where it settled; None where there is no compiler.
+        slope : roughly, at the start; columns : the other inputs; returns (4, n): root, slope, what is left there, and
+        1 where it settled; None where there is no compiler.
         """
-        if self._loop is None:
+        if self._secants is None:
             return None
         columns = [np.ascontiguousarray(x, float) for x in columns]
         out = np.empty((4, start.size))
         self._secants(start, slope, *columns, *self._stored(), tol, out)
-        lost = np.nonzero(np.isnan(out[0]))[0]
-        if lost.size and not np.isnan(self(start[lost], *(c[lost] for c in columns))[0]).all():  # fills tiles
+        lost = np.nonzero(np.isnan(out[2]))[0]
+        while lost.size:
+            here = [c[lost] for c in columns]
+            filled = ~np.isnan(self(out[0, lost], *here)[0])  # at the place where each one stopped
+            lost, here = lost[filled], [c[filled] for c in here]
             again = np.empty((4, lost.size))
-            self._secants(start[lost], slope[lost], *(c[lost] for c in columns), *self._stored(), tol, again)
+            self._secants(start[lost], slope[lost], *here, *self._stored(), tol, again)
             out[:, lost] = again
+            lost = lost[np.isnan(again[2])]
         return out
 
     def _run(self, columns: Sequence[np.ndarray]) -> np.ndarray:
@@ -160,7 +165,7 @@ def _scalar_source(program: Program, functions: FunctionTable) -> str:
     loop = [f"for i in range({arguments[0]}.size):", f"{_INDENT}found = point({', '.join(each)})"]
     loop += [f"{_INDENT}out[{k}, i] = found[{k}]" for k in range(len(program.outputs))]
     others = ", ".join(arguments[1:])
-    near = SECANTS.format(others=others, columns=", ".join([*each[1 : len(program.inputs)], *each[len(program.inputs) :]]))
+    near = SECANTS.format(others=others, columns=", ".join(each[1:]))
     return (
         near + f"\n\ndef point({', '.join(arguments)}):\n" + "".join(f"{_INDENT}{line}\n" for line in body)
         + f"\n\ndef loop({', '.join([*arguments, 'out'])}):\n" + "".join(f"{_INDENT}{line}\n" for line in loop)

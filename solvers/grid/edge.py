@@ -1,8 +1,8 @@
 """The edge of the spectrum on the real axis, for many solutions at once.
 
-Where every entry of the transfer matrix is a number of a site over factors lam - l with real l, its modulus on a vertical
-line is largest on the real axis, and on a circle at the end that lies on the side of the l.  The gain K then decreases
-along the axis beyond all l, and the edge is the one place where its spectral radius is one.
+Where every entry of the transfer matrix is a number of a site over factors lam - l with real l, its modulus on a
+vertical line is largest on the real axis, and on a circle at the end that lies on the side of the l.  The gain K then
+decreases along the axis beyond all l, and the edge is the one place where its spectral radius is one.
 """
 
 from __future__ import annotations

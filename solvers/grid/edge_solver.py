@@ -1,4 +1,4 @@
-"""Spectral radius and abscissa of many solutions: where the gain is one on the real axis, beyond the eigenvalues of L."""
+"""Spectral radius and abscissa of many solutions: where the gain is one, on the real axis beyond the range of L."""
 
 from __future__ import annotations
 
@@ -32,8 +32,9 @@ class EdgeSolver:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The edge, its error, and whether there is no support at all (n,); nan where the edge lies in the range of L.
 
-        name : "spectral_radius" or "spectral_abscissa"; given, moved : outputs for the edge (outputs, n), at the solution
-        and at one shifted by SHIFT; share : error of the solution in shifts; runs : of neighbours; tol : relative.
+        name : "spectral_radius" or "spectral_abscissa"; given, moved : outputs for the edge (outputs, n), at the
+        solution and at one shifted by SHIFT; share : error of the solution in shifts; runs : of neighbours; tol :
+        relative.
         """
         size, count = runs.size, len(self.program.given)
         if self._gain is None:

@@ -1,7 +1,7 @@
 """Static solutions and the edges of their spectra at many parameter points, from tables of averages.
 
-One plan for a theory, its swept parameters and the quantities asked for; it says at once what it cannot give.  Points at
-which a number is not had at the accuracy of tables come back as unknown, for a slower way to do.
+One plan for a theory, its swept parameters and the quantities asked for; it says at once what it cannot give.  Points
+at which a number is not had at the accuracy of tables come back as unknown, for a slower way to do.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ class _Moments:
         """Some of the columns."""
         if columns.size == self.share.size:
             return self
-        rows = (part[:, columns] for part in (self.values, self.errors, self.given, self.moved))
-        return _Moments(np.arange(columns.size), *rows, self.share[columns])
+        values, errors, given, moved = (p[:, columns] for p in (self.values, self.errors, self.given, self.moved))
+        return _Moments(np.arange(columns.size), values, errors, given, moved, self.share[columns])
 
 
 class Plan:
@@ -103,7 +103,8 @@ class Plan:
         self._image = None
         if self.unknown is not None:
             image = builder.expression(equations.system.equations[self.unknown])
-            self._image = Compiled(builder.program(inputs, [sp.log(image) - _LOG, image]), self.tables, compiler=compiler)
+            excess = builder.program(inputs, [sp.log(image) - _LOG, image])
+            self._image = Compiled(excess, self.tables, compiler=compiler)
         self.edges = tuple(name for name in quantities if name in EDGES)
         self.first = f"Q[{theory.site.states[0]}]"
         self.names, outputs = _moments(theory, builder, quantities, self.first)
@@ -128,7 +129,7 @@ class Plan:
         first = self.names.index(self.first)
         size = np.full(exists.shape, np.inf)
         for k, own in enumerate(moments):
-            size[exists[:, k], k] = own.values[first]
+            size[exists[:, k], k] = np.nan_to_num(own.values[first], nan=1e300)
         order = np.argsort(size, axis=1, kind="stable")
         count = exists.sum(axis=1)
         if largest:
@@ -146,7 +147,8 @@ class Plan:
             return np.zeros((points, 1)), np.zeros((points, 1)), np.ones((points, 1), bool), np.ones(points, bool)
         image = self._image
         noise = image.noise
-        found: Roots = find_roots(Along(image, columns), neighbours(np.arange(points), run), self._axis(columns), noise, tol)
+        runs = neighbours(np.arange(points), run)
+        found: Roots = find_roots(Along(image, columns), runs, self._axis(columns), noise, tol)
         at_zero = image(np.full(points, -np.inf), *columns, first=1)[1]
         zero = np.abs(at_zero) < 1e-300
         logs = np.concatenate([np.where(zero, -np.inf, np.nan)[:, None], found.logs], axis=1)
@@ -159,9 +161,10 @@ class Plan:
         few = slice(None, None, max(1, columns[0].size // 512))
         here = [np.append(c[few], [c.min(), c.max()]) for c in columns]
         top = LARGEST
-        for size in (1.0, 1e2, 1e4, 1e6):
-            later = [self._image(np.full(here[0].size, np.log(s)), *here)[1] for s in (1.0, 1e2, 1e4, 1e6, LARGEST) if s >= size]
-            if np.nanmax(later) < size / 2:
+        sizes = (1.0, 1e2, 1e4, 1e6, LARGEST)
+        images = [np.max(np.nan_to_num(self._image(np.full(here[0].size, np.log(s)), *here)[1])) for s in sizes]
+        for k, size in enumerate(sizes[:-1]):
+            if max(images[k:]) < size / 2:
                 top = 2.0 * size
                 break
         fine = np.arange(np.log10(top), -7.0, -STEP)
@@ -220,7 +223,7 @@ def _refuse(theory: Theory, equations: Equations) -> None:
 def _moments(
     theory: Theory, builder: Builder, quantities: Sequence[str], first: str
 ) -> tuple[list[str], list[sp.Expr]]:
-    """Flat names of the moments asked for (all of q, q_total, Q for a family), with ``first``, and their expressions."""
+    """Flat names of the moments asked for (all of q for "q"), with ``first``, and their expressions."""
     sources: dict[str, sp.Expr] = {f"q[{name}]": symbol for name, symbol in theory.variances.items()}
     sources |= dict(theory.observables)
     names: list[str] = []

@@ -1,8 +1,8 @@
 """Roots at every point of long runs of neighbouring parameter points.
 
-Some points, the anchors, are scanned over the whole axis like a single solve.  Between two anchors that look alike, roots
-are followed by secants from interpolated starts.  Where anchors differ, or a root is not where it is expected, every
-point is scanned.
+Some points, the anchors, are scanned over the whole axis like a single solve.  Between two anchors that look alike,
+roots are followed by secants from interpolated starts.  Where anchors differ, or a root is not where it is expected,
+every point is scanned.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class Following(Protocol):
 class Roots:
     """Roots of every point, ascending and padded with nan, (points, most).
 
-    logs : ln x; slopes : of the excess there; gaps : what is left of it; known : whether the whole axis could be searched
-    (points,).
+    logs : ln x; slopes : of the excess there; gaps : what is left of it; known : whether the whole axis could be
+    searched (points,).
     """
 
     logs: np.ndarray
@@ -83,9 +83,11 @@ def find_roots(
     done[followed] = True
     others = scan(excess, np.nonzero(~done)[0], axis, noise, tol, tangencies=not monotone)
     most = max(anchors.logs.shape[1], others.logs.shape[1])
-    found = Roots(*(np.full((points, most), np.nan) for _ in range(3)), np.ones(points, bool))
+    empty = np.full((3, points, most), np.nan)
+    found = Roots(empty[0], empty[1], empty[2], np.ones(points, bool))
     for part in (anchors, others):
-        for table, rows in zip((found.logs, found.slopes, found.gaps), (part.logs, part.slopes, part.gaps), strict=True):
+        own = (part.logs, part.slopes, part.gaps)
+        for table, rows in zip((found.logs, found.slopes, found.gaps), own, strict=True):
             table[part.points, : rows.shape[1]] = rows
         found.known[part.points] = part.known
     for table, rows in zip((found.logs, found.slopes, found.gaps), near, strict=True):

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from solvers.grid.table import BITS, LOWEST, NODES
+from solvers.grid.table import BITS, CORE, LOWEST, NODES, columns_of
 
 _SHIFT, _BASE = 52 - BITS, (LOWEST + 1023) << BITS
 _MASK, _SCALE = (1 << _SHIFT) - 1, 2.0 / (1 << _SHIFT)
+_INNER_MASK, _INNER_SCALE = (1 << 50) - 1, 2.0 / (1 << 50)
+_CORE, _LOWEST, _BITS = CORE, LOWEST, BITS
 _BLOCK = 4096
 
 
@@ -36,15 +38,28 @@ def plane(m, s, place, widths, coefficients):  # type: ignore[no-untyped-def]
     row = (bits >> _SHIFT) - _BASE
     if not s > 0.0 or row < 0 or row >= place.shape[0]:
         return np.nan
-    scaled = m / widths[row] + place.shape[1] // 2
-    if not (scaled >= 0.0 and scaled < place.shape[1]):
-        return np.nan
-    column = int(scaled)
+    linear = int(widths[-1])
+    size = abs(m)
+    octave = _LOWEST + (row >> _BITS)
+    if place.shape[1] > linear and size < _CORE and octave < -3:
+        inner_bits = np.float64(size).view(np.int64)
+        piece = (inner_bits >> 50) - ((octave + 1023) << 2)
+        if piece < 0:
+            column = linear
+            v = m * 2.0**-octave
+        else:
+            column = linear + 1 + 2 * piece + (1 if m < 0.0 else 0)
+            v = (inner_bits & _INNER_MASK) * _INNER_SCALE - 1.0
+    else:
+        scaled = m / widths[row] + linear // 2
+        if not (scaled >= 0.0 and scaled < linear):
+            return np.nan
+        column = int(scaled)
+        v = 2.0 * (scaled - column) - 1.0
     tile = place[row, column]
     if tile < 0:
         return np.nan
     u = (bits & _MASK) * _SCALE - 1.0
-    v = 2.0 * (scaled - column) - 1.0
     total = 0.0
     for k in range(NODES - 1, -1, -1):
         inner = coefficients[tile, k, NODES - 1]
@@ -88,13 +103,10 @@ def _block(
     row = (bits >> _SHIFT) - _BASE
     known = (s > 0) & (row >= 0) & (row < len(place))
     row = np.clip(row, 0, len(place) - 1)
-    with np.errstate(all="ignore"):
-        scaled = m / widths[row] + place.shape[1] // 2
-        known &= (scaled >= 0) & (scaled < place.shape[1])
-    scaled = np.where(known, scaled, 0.0)
-    column = scaled.astype(np.int64)
-    tile = np.where(known, place[row, column], -1)
-    u, v = (bits & _MASK) * _SCALE - 1.0, 2.0 * (scaled - column) - 1.0
+    column, v = columns_of(m, row, widths, place.shape[1])
+    known &= column >= 0
+    tile = np.where(known, place[row, np.maximum(column, 0)], -1)
+    u = (bits & _MASK) * _SCALE - 1.0
     rows = coefficients[np.maximum(tile, 0)]
     inner = rows[:, :, NODES - 1].copy()
     for j in range(NODES - 2, -1, -1):

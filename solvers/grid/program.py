@@ -13,8 +13,8 @@ import sympy as sp
 
 from derive.elementary import X
 from derive.gaussian.average import Average, Law
-from derive.gaussian.safe import Root
 from derive.gaussian.one_direction import StandardAverage, standard_average
+from derive.gaussian.safe import Root
 from solvers.codegen.emit import compile_function
 from solvers.grid.table import Table
 

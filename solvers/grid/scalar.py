@@ -74,7 +74,7 @@ def _numba() -> ModuleType | None:
         import numba
     except ImportError:
         return None
-    return numba  # type: ignore[no-any-return]
+    return numba
 
 
 def compiler_version() -> str | None:
@@ -104,6 +104,8 @@ def secants(start, slopes, {others}, tol, out):
         log, slope, share, settled = start[i], slopes[i], 0.2, 0.0
         gap = point(log, {columns})[0]
         for turn in range(6):
+            if gap != gap:  # a tile is missing at log
+                break
             step = -gap / slope
             left = abs(step) * share
             log += step

@@ -52,7 +52,7 @@ def scan(
     """
     size = points.size
     table = excess(np.tile(axis, size), np.repeat(points, axis.size)).reshape(size, axis.size)
-    known = ~np.isnan(table).any(axis=1)
+    known = np.asarray(~np.isnan(table).any(axis=1))
     row, low, high = _sign_changes(table, axis, noise)
     suspect = np.zeros(size, bool)
     if tangencies:

@@ -115,8 +115,8 @@ class Answer:
 
 @dataclass(frozen=True)
 class Engine:
-    """evaluate : a function of a module, which other processes import by its name; points : good size of a chunk; note :
-    what a user should know of this choice."""
+    """evaluate : a function of a module, which other processes import by its name; points : good size of a chunk;
+    note : what a user should know of this choice."""
 
     name: str
     points: int

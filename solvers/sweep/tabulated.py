@@ -1,7 +1,7 @@
 """All points of a chunk at once, from tables of averages; what those cannot give is solved point by point.
 
-Which engine evaluates a sweep is decided once, from the theory and what is asked, and is part of the job.  Points that go
-the slower way give the same numbers within their errors.
+Which engine evaluates a sweep is decided once, from the theory and what is asked, and is part of the job.  Points that
+go the slower way give the same numbers within their errors.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def _record(
     crowded = rows[count > room] if request.solutions is not None else rows[:0]
     for k in crowded:
         answer.judge(
-            k, NOT_CONVERGED, f"more than {room} solutions, of which those with the largest Q are kept; raise --solutions"
+            k, NOT_CONVERGED, f"more than {room} solutions: those with the largest Q are kept; raise --solutions"
         )
 
 
@@ -148,16 +148,16 @@ def _merge(answer: Answer, index: NDArray[np.int64], own: Answer) -> None:
 
 
 def refused(cell: Cell, fixed: Mapping[str, float], swept: Mapping[str, Array]) -> NDArray[np.bool_]:
-    """Points at which a gain, bias or input has no distribution; each declaration is looked at for the values of its own
-    parameters only, so that a grid costs as much as its axes."""
+    """Points at which a gain, bias or input has no distribution; each declaration is looked at for the values of its
+    own parameters only, so that a grid costs as much as its axes."""
     found = np.zeros(len(next(iter(swept.values()))), bool)
     for names, check in _declarations(cell):
         own = sorted(names & set(swept))
         if not own:
             continue
         values, place = np.unique(np.stack([swept[name] for name in own]), axis=1, return_inverse=True)
-        bad = [not _allowed(check, {**fixed, **dict(zip(own, map(float, column), strict=True))}) for column in values.T]
-        found |= np.array(bad)[place.ravel()]
+        numbers = [dict(zip(own, map(float, column), strict=True)) for column in values.T]
+        found |= np.array([not _allowed(check, {**fixed, **given}) for given in numbers])[place.ravel()]
     return found
 
 

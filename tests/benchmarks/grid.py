@@ -2,9 +2,9 @@
 
     python tests/benchmarks/grid.py [points on a side, 1000]
 
-The baselines solve the same points (some of them, and are scaled) as somebody would who has derived the equations of this
-cell by hand: SciPy's quad and brentq with NumPy integrands, the same with integrands compiled by Numba, and a trapezoid
-rule over all points at once in NumPy.  All of them are compared with the grid to 1e-10.
+The baselines solve some of the same points as somebody would who has derived the equations of this cell by hand: SciPy's
+quad and brentq with NumPy integrands, the same with integrands compiled by Numba, and a trapezoid rule over all points
+at once in NumPy.  Their numbers are compared with those of the grid.
 """
 
 from __future__ import annotations
