@@ -97,7 +97,7 @@ def test_every_command_is_one(ansatz: str, seed: int) -> None:
     from solvers.cli.arguments import parser
 
     cell = load("gru")
-    found = Findings(asked(cell, {"sigma_h": 1 / 3, "mu_z": -2.0}, ansatz=ansatz, seed=seed, map_seconds=60.0,
+    found = Findings(asked(cell, {"sigma_h": 1 / 3, "mu_z": -2.0}, ansatz=ansatz, seed=seed, map_seconds=90.0,
                            changes=("--set", "phi=a b"), x=("sigma_h", 0.1, 2.0, 5)))  # fmt: skip
     lines = list(commands(found, cell_name(found.asked)))
     verbs = [shlex.split(line)[1] for line in lines]
@@ -111,7 +111,7 @@ def test_every_command_is_one(ansatz: str, seed: int) -> None:
             assert [float(pair.split("=")[1]) for pair in given.parameters] == [1 / 3, -2.0]
         if given.command in ("check", "report"):
             assert (given.N, given.seeds, given.seed) == (50, 2, seed)
-    assert "--x sigma_h=0.1:2:5" in lines[0]
+    assert "--x sigma_h=0.1:2:5 --map-seconds 90" in lines[0]
 
 
 def test_a_cell_of_ones_own_is_a_file() -> None:

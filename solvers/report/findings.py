@@ -15,6 +15,8 @@ from solvers.solution import Solved
 from solvers.spectra import Spectra
 
 Record = Mapping[str, Any]
+MAP_SECONDS = 60.0
+"""What the map may take, unless it is said otherwise."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Asked:
     seed: int
     tol: float
     changes: tuple[str, ...] = ()
-    map_seconds: float = 0.0
+    map_seconds: float = MAP_SECONDS
     x: tuple[str, float, float, int] | None = None
     y: tuple[str, float, float, int] | None = None
     moving: bool = False

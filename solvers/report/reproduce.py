@@ -9,7 +9,7 @@ from importlib import metadata
 
 from derive.cell.reader import shipped, shipped_text
 from solvers.report.cell_source import is_changed
-from solvers.report.findings import Asked, Findings
+from solvers.report.findings import MAP_SECONDS, Asked, Findings
 from solvers.report.markup import listing, paragraph, table, text
 from solvers.report.part import Part
 from solvers.solve import DEFAULT_TOL
@@ -87,8 +87,11 @@ def _map_options(asked: Asked) -> Iterator[str]:
             yield from (option, f"{axis[0]}={axis[1]:.12g}:{axis[2]:.12g}:{axis[3]}")
     if asked.map_seconds <= 0:
         yield from ("--map", "none")
-    elif asked.moving:
+        return
+    if asked.moving:
         yield from ("--map", "full")
+    if asked.map_seconds != MAP_SECONDS:
+        yield from ("--map-seconds", f"{asked.map_seconds:g}")
 
 
 def versions_of() -> Iterator[tuple[str, str]]:

@@ -21,15 +21,13 @@ from solvers.report import figures
 from solvers.report.axes import axes_of
 from solvers.report.chart import NoChart, chart_of
 from solvers.report.files import Files, files_of
-from solvers.report.findings import Asked, Findings
+from solvers.report.findings import MAP_SECONDS, Asked, Findings
 from solvers.report.page import page
 from solvers.simulate.elementwise import Array
 from solvers.solve import DEFAULT_TOL, solve
 from solvers.spectra import spectra_of
 
 NO_FIGURES = "no figures, because Matplotlib is not installed: pip install 'gatefield[plots]'"
-MAP_SECONDS = 60.0
-"""What the map may take, unless it is said otherwise."""
 
 Progress = Callable[[str], None]
 
