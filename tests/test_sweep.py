@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from solvers.budget import budget
 from solvers.cli import main
 from solvers.output import OutputError
 from solvers.solve import solve
-from solvers.sweep import StoreError, sweep
+from solvers.sweep import ExecutorError, StoreError, sweep
 from solvers.sweep.engine import CONVERGED, NO_SOLUTION, REFUSED, Answer, Points, Request
 from solvers.sweep.lock import Lock, LockedError
 from solvers.sweep.store import make_folder
@@ -324,6 +324,59 @@ def test_a_worker_that_dies_costs_its_own_chunk_only(tmp_path: Path) -> None:
     assert "died" in found.reasons[0][1]
     assert sweep_with(deadly, over, path, jobs=1, retry_failed=True, **given).computed == 1
     assert digest(path) == digest(undisturbed)
+
+
+class KilledWorker(Exception):  # noqa: N818 - the name that dask gives it
+    """What dask says of everything that was on a worker that died."""
+
+
+class Fragile(Executor):
+    """Work that is handed out together shares one worker, and dies with it."""
+
+    def __init__(self) -> None:
+        self.batch: list[tuple[Future[Any], Any, tuple[Any, ...]]] = []
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.batch.append((Future(), fn, args))
+        if len(self.batch) == 1:
+            threading.Timer(0.1, self.work).start()
+        return self.batch[-1][0]
+
+    def work(self) -> None:
+        batch, self.batch = self.batch, []
+        dies = any(np.any(args[2].swept["mu_b"] < 0) for _, _, args in batch)
+        for future, fn, args in batch:
+            if dies:
+                future.set_exception(KilledWorker())
+            else:
+                future.set_result(fn(*args))
+
+
+def test_only_the_chunk_that_kills_dask_workers_has_failed(tmp_path: Path) -> None:
+    over = {"sigma_w": "1:2:2", "mu_b": "list:0.1,-0.5,0.2,0.3"}
+    found = sweep_with(arithmetic, over, tmp_path / "a.zarr", Fragile(), chunk=1, jobs=2)
+    assert found.complete
+    assert [k for k, _ in found.reasons] == [1, 5]
+    assert found.counts["failed"] == 2
+
+
+def test_an_executor_that_does_not_work_stops_the_run(whole: Path, tmp_path: Path) -> None:
+    class Unreliable(Executor):
+        def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+            future: Future[Any] = Future()
+            future.set_exception(ConnectionResetError("the line was cut"))
+            return future
+
+    path = tmp_path / "out.zarr"
+    executor = ThreadPoolExecutor(1)
+    executor.shutdown()
+    with pytest.raises(ExecutorError, match="takes no more work"):
+        sweep_with(arithmetic, OVER, path, executor)
+    with pytest.raises(ExecutorError, match="3 times at the same chunk: ConnectionResetError: the line was cut"):
+        sweep_with(arithmetic, OVER, path, Unreliable())
+    assert not list(path.rglob("verdict/c/*"))
+    sweep_with(arithmetic, OVER, path, jobs=1)
+    assert digest(path) == digest(whole)
 
 
 def test_nothing_found_is_a_verdict(tmp_path: Path) -> None:

@@ -60,6 +60,7 @@ class Loop:
         self._flying: dict[Future[Answer | None], int] = {}
         self._suspects: deque[int] = deque()  # were under way when a process died: each goes alone
         self._again: deque[int] = deque()
+        self._alone: int | None = None  # the suspect that is under way
         self._deaths: dict[int, int] = {}
         self._attempts: dict[int, int] = {}
 
@@ -91,7 +92,8 @@ class Loop:
         """Hand out work; False if there is none left and none under way."""
         if self._suspects:
             if not self._flying:
-                self._submit(self._suspects.popleft())
+                self._alone = self._suspects.popleft()
+                self._submit(self._alone)
             return True
         while len(self._flying) < self.ahead:
             number = self._again.popleft() if self._again else next(chunks, None)
@@ -111,20 +113,21 @@ class Loop:
             self._require_pool(error)
             self._renew()
             return False
-        except RuntimeError as error:
-            raise ExecutorError(f"the executor takes no more work: {error}. {_RESUME}") from None
+        except GatefieldError:  # the budget, where work is done as it is handed out
+            raise
+        except Exception as error:  # every executor has its own
+            raise ExecutorError(f"the executor takes no more work: {str(error)[:300]} {_RESUME}") from None
         return True
 
     def _take(self, future: Future[Answer | None], number: int) -> bool:
         """Put an answer into the store; True if the processes have to be renewed."""
-        alone = not self._flying
         error = None if future.cancelled() else future.exception()
         if isinstance(error, BrokenExecutor):
             self._require_pool(error)
-            self._bury(number, alone)
+            self._bury(number, 1)
             return True
         if error is not None and type(error).__name__ == "KilledWorker":  # by dask, which has tried several times
-            self._write(number, self._lost(number))
+            self._bury(number, DEATHS)
         elif error is not None or future.cancelled():
             self._repeat(number, error)
         else:
@@ -134,10 +137,10 @@ class Loop:
             self._write(number, answer)
         return False
 
-    def _bury(self, number: int, alone: bool) -> None:
-        """A process died over this chunk, or beside it."""
-        if alone:
-            self._deaths[number] = self._deaths.get(number, 0) + 1
+    def _bury(self, number: int, deaths: int) -> None:
+        """Processes died over this chunk, or beside it."""
+        if number == self._alone:
+            self._deaths[number] = self._deaths.get(number, 0) + deaths
         if self._deaths.get(number, 0) >= DEATHS:
             self._write(number, self._lost(number))
         else:
