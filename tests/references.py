@@ -333,7 +333,8 @@ def after_static(p: dict[str, float]) -> dict[str, Any]:
     front = Long(p["sigma_h"]) ** 2 * slope + Long(p["sigma_r"]) ** 2 * other
 
     def gain(lam: float) -> float:
-        gate = Floats.average(lambda x: Floats.sig(-x) ** 2 / ((lam - Floats.sig(x)) ** 2 + Long(0 if lam > 1 else ETA) ** 2), qz)
+        e2 = Long(0 if lam > 1 else ETA) ** 2
+        gate = Floats.average(lambda x: Floats.sig(-x) ** 2 / ((lam - Floats.sig(x)) ** 2 + e2), qz)
         return gate * front
 
     low, high = Long(real_edge(lambda lam: float(gain(Long(lam))), 0.3, 2.0)) + np.array([-1e-9, 1e-9], Long)

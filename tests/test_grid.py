@@ -112,7 +112,7 @@ def test_standard_forms_are_the_averages_they_stand_for(name: str) -> None:
         numbers = {s: float(v) for s, v in values.items()} | {
             s: 0.4 for s in theory.site.parameters.values() if s not in values
         }
-        whole = Evaluator(theory.law).average(node, {**{u: 0.4 for u in theory.system.equations}, **numbers}, 1e-12)
+        whole = Evaluator(theory.law).average(node, {**dict.fromkeys(theory.system.equations, 0.4), **numbers}, 1e-12)
         mean, variance = (float(e.xreplace({s: sp.Float(numbers.get(s, 0.4)) for s in e.free_symbols}))
                           for e in (standard.mean, standard.variance))  # fmt: skip
         integrand = sp.lambdify(X, theory.law.functions.expand(standard.integrand).replace(
@@ -151,7 +151,8 @@ def test_tables_are_as_accurate_as_they_say(fixed: float | None) -> None:
         alone = [lookup.line(s, table.place, table.coefficients) for s in spread]
     else:
         found = lookup.planes(mean, spread, table.place, table.widths, table.coefficients)
-        alone = [lookup.plane(m, s, table.place, table.widths, table.coefficients) for m, s in zip(mean, spread, strict=True)]
+        stored = table.place, table.widths, table.coefficients
+        alone = [lookup.plane(m, s, *stored) for m, s in zip(mean, spread, strict=True)]
     exact, _ = averages_at(tanh2, mean, spread)
     assert np.isfinite(found).mean() > 0.99
     good = np.isfinite(found)
@@ -268,7 +269,8 @@ def test_an_edge_in_the_range_of_the_gate_is_left_to_others() -> None:
     theory = theory_of(BIASED)
     plan = Plan(theory, resolve(theory.site.cell, {}).parameters, ["s_h"], ["spectral_radius"])
     found = plan.evaluate([np.array([0.5])], 1, 1e-10)
-    assert np.isnan(found.values["spectral_radius"]).all() and not settled(found).any()
+    assert np.isnan(found.values["spectral_radius"]).all()
+    assert not settled(found).any()
 
 
 @pytest.mark.parametrize(
@@ -281,9 +283,22 @@ def test_what_tables_cannot_give_is_refused_with_the_reason(cell: str, quantitie
         Plan(theory, resolve(theory.site.cell, {}).parameters, [], quantities)
 
 
-def test_untied_theories_are_refused() -> None:
-    with pytest.raises(Unsupported, match="untied"):
-        Plan(mean_field(load("vanilla"), "untied"), {}, [], ["q"])
+def test_sampled_closures_are_refused() -> None:
+    with pytest.raises(Unsupported, match="sampled"):
+        Plan(mean_field(load("lstm"), "untied"), {}, [], ["q"])
+
+
+@pytest.mark.parametrize(("name", "axes"), [("minimal-rnn", {"sigma_w": (0.5, 8.0), "R": (0.1, 2.0)}),
+                                            ("gru", {"sigma_h": (1.0, 8.0), "mu_z": (-1.0, 1.0)})])  # fmt: skip
+def test_growth_of_perturbations_under_untied_weights(name: str, axes: dict[str, tuple[float, float]]) -> None:
+    theory = mean_field(load(name), "untied")
+    plan = Plan(theory, resolve(theory.site.cell, {}).parameters, list(axes), ["chi1", "q"])
+    columns = [g.ravel() for g in np.meshgrid(*(np.linspace(*ends, 12) for ends in axes.values()), indexing="ij")]
+    found = plan.evaluate(columns, 12, 1e-11, largest=True)
+    assert settled(found).all()
+    for k in (5, 77, 140):
+        top = solve(theory, {n: c[k] for n, c in zip(axes, columns, strict=True)}).solutions[-1]
+        assert found.values["chi1"][k, 0] == pytest.approx(top["chi1"], rel=1e-9)
 
 
 # The edge without resolution ---------------------------------------------------------------------------------------

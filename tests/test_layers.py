@@ -134,8 +134,11 @@ def test_only_the_plots_import_matplotlib() -> None:
     assert importers("matplotlib") == {
         *("solvers.plots.spectrum", "solvers.plots.branches", "solvers.plots.critical", "solvers.plots.phase"),
         "solvers.plots.sweep",
-        "solvers.plots.sweep",
     }
+
+
+def test_numba_is_needed_for_speed_only() -> None:
+    assert importers("numba") == {"solvers.grid.scalar"}
 
 
 def test_only_the_bridge_imports_torch_and_nothing_imports_the_bridge() -> None:
@@ -148,7 +151,7 @@ def test_only_the_bridge_imports_torch_and_nothing_imports_the_bridge() -> None:
 def test_no_other_package_is_needed() -> None:
     allowed = set(sys.stdlib_module_names) | {
         *("derive", "solvers", "sympy", "mpmath", "numpy", "scipy", "flint", "contourpy", "matplotlib", "torch"),
-        *("threadpoolctl", "xarray", "zarr", "google_crc32c", "distributed"),
+        *("threadpoolctl", "xarray", "zarr", "google_crc32c", "distributed", "numba"),
     }
     for name, found in IMPORTS.items():
         assert {item.split(".")[0] for item in found} <= allowed, name

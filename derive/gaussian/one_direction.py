@@ -50,7 +50,7 @@ def standard_average(integrand: sp.Expr, law: Law) -> StandardAverage | None:
     slope, shift = _common_argument(opened, form.symbol)
     mean, variance = _moments(form, law)
     inner = opened.xreplace({form.symbol: (X - shift) / slope})
-    inner = inner.replace(lambda node: isinstance(node, Fn), lambda node: Fn(node.name, node.order, sp.expand(node.argument)))
+    inner = inner.replace(lambda n: isinstance(n, Fn), lambda n: Fn(n.name, n.order, sp.expand(n.argument)))
     constant = opened.xreplace({form.symbol: mean})
     found = StandardAverage(sp.S.One, inner, slope * mean + shift, slope**2 * variance, constant)
     return _turned(_factored(_without_pole(found)))

@@ -1,4 +1,4 @@
-"""Static solutions and the edges of their spectra at many parameter points, from tables of averages.
+"""Solutions, edges of spectra and chi1 at many parameter points, from tables of averages.
 
 One plan for a theory, its swept parameters and the quantities asked for; it says at once what it cannot give.  Points
 at which a number is not had at the accuracy of tables come back as unknown, for a slower way to do.
@@ -18,12 +18,13 @@ from solvers.averages import Evaluator
 from solvers.equations import Equations
 from solvers.grid.along import Along
 from solvers.grid.compile import Compiled
-from solvers.grid.edge import edge_program
+from solvers.grid.edge import edge_program, log_radius
 from solvers.grid.edge_solver import SHIFT, EdgeSolver
 from solvers.grid.follow import Roots, find_roots, neighbours
 from solvers.grid.program import Builder, Program, Tables, Unsupported
 
 EDGES = ("spectral_radius", "spectral_abscissa")
+GROWTH = "chi1"
 
 LARGEST, SMALLEST = 1e8, 1e-14
 """Range of the unknown that is searched, the second relative to the saturation of its map."""
@@ -85,8 +86,8 @@ class Plan:
         self, theory: Theory, fixed: Mapping[str, float], swept: Sequence[str], quantities: Sequence[str], *,
         compiler: bool = True,
     ) -> None:  # fmt: skip
-        if theory.ansatz != "static" or theory.closure != "exact":
-            raise Unsupported(f"tables are for exact static theories, this is {theory.ansatz} and {theory.closure}")
+        if theory.ansatz not in ("static", "untied") or theory.closure != "exact":
+            raise Unsupported(f"tables are for moments that close exactly, and here they are {theory.closure}")
         parameters = theory.site.parameters
         self.swept = tuple(parameters[name] for name in swept)
         known = {parameters[name]: value for name, value in fixed.items() if name not in swept}
@@ -105,9 +106,14 @@ class Plan:
             image = builder.expression(equations.system.equations[self.unknown])
             excess = builder.program(inputs, [sp.log(image) - _LOG, image])
             self._image = Compiled(excess, self.tables, compiler=compiler)
-        self.edges = tuple(name for name in quantities if name in EDGES)
+        self.edges = tuple(name for name in quantities if name in EDGES and theory.spectrum is not None)
         self.first = f"Q[{theory.site.states[0]}]"
         self.names, outputs = _moments(theory, builder, quantities, self.first)
+        growth = theory.perturbation if GROWTH in quantities else None
+        self._growth = 0 if growth is None else growth.rows
+        if growth is not None:
+            self.names.append(GROWTH)
+            outputs += [builder.expression(entry) for entry in growth]
         if self.edges:
             program = edge_program(theory, builder)
             outputs += [expression for _, expression in program.given]
@@ -183,10 +189,19 @@ class Plan:
         exact = not np.any(share > 0)  # a zero state has no error to carry
         moved = rows if exact else self._finish(*(x + SHIFT for x in inputs), *here)
         noise, count = self._finish.noise, len(self.names)
+        if self._growth:
+            rows, moved = (self._with_growth(part) for part in (rows, moved))
         position = np.zeros(exists.size, np.int64)
         position[index] = np.arange(index.size)
         values, errors = rows[:count], np.abs(moved[:count] - rows[:count]) * share + noise * np.abs(rows[:count])
         return _Moments(position, values, errors, rows[count:], moved[count:], share)
+
+    def _with_growth(self, rows: np.ndarray) -> np.ndarray:
+        """Rows with the spectral radius of the perturbation matrix in place of its entries."""
+        start, size = len(self.names) - 1, self._growth
+        entries = rows[start : start + size * size]
+        radius = np.abs(entries) if size == 1 else np.exp(log_radius(entries, (size,)))[None]
+        return np.concatenate([rows[:start], radius, rows[start + size * size :]])
 
     def _place(
         self, found: Found, place: int, order: np.ndarray, moments: Sequence[_Moments], run: int, tol: float
@@ -228,7 +243,7 @@ def _moments(
     sources |= dict(theory.observables)
     names: list[str] = []
     for wanted in quantities:
-        if wanted in EDGES:
+        if (wanted in EDGES and theory.spectrum is not None) or (wanted == GROWTH and theory.perturbation is not None):
             continue
         family = [name for name in sources if name == wanted or name.partition("[")[0] == wanted]
         if not family:

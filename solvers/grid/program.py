@@ -112,6 +112,8 @@ class Builder:
         mean = standard.mean.xreplace(self.known)
         integrand = self._integrand(standard, node)
         fixed = float(mean) if mean.is_number else None
+        if fixed == 0.0 and self.law.functions.parity_of(integrand, frozenset({X})) == -1:
+            return sp.S.Zero
         number = self.tables.number(integrand, fixed)
         factor = standard.factor.xreplace(self.known)
         self.steps.append((symbol, Lookup(number, factor, mean, Root(variance), constant)))
