@@ -67,16 +67,6 @@ def parameter_values(theory: Theory, settings: Settings) -> dict[Any, float]:
     return {symbol: settings.parameters[name] for name, symbol in theory.site.parameters.items()}
 
 
-def refuse_haar(theory: Theory) -> None:
-    """Raise AnsatzError where numbers that only Gaussian weights have would be given for orthogonal ones."""
-    haar = [w.name for w in theory.site.cell.weights.values() if w.ensemble == "haar"]
-    if haar and theory.ansatz == "static":
-        raise AnsatzError(
-            f"regimes and branches are worked out for Gaussian weights, and {', '.join(haar)} is orthogonal: make the "
-            'ensemble "gaussian"; `solve`, `spectrum` and `critical` take orthogonal weights'
-        )
-
-
 def _deterministic(theory: Theory, settings: Settings, tol: float) -> Solved:
     evaluator = Evaluator(theory.law, theory.implicit)
     equations = Equations(theory.system, theory.law, evaluator, parameter_values(theory, settings))

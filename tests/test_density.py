@@ -273,7 +273,7 @@ def compare_counts(solved: Solved, N: int, seeds: int, count: int, log2_nodes: i
     assert max(far) < 5.0, far
 
 
-@pytest.mark.parametrize("name", COUPLED)
+@pytest.mark.parametrize("name", LIVELY)
 def test_counts_of_small_matrices(name: str) -> None:
     compare_counts(lively(name), 100, 8, 5, 9)
 
@@ -290,7 +290,7 @@ def test_counts_of_made_up_cells_at_large_size(text: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", COUPLED)
+@pytest.mark.parametrize("name", LIVELY)
 def test_counts_of_large_matrices(name: str) -> None:
     compare_counts(lively(name), 1000, 20, 25, None)
 

@@ -11,10 +11,12 @@ from derive import load, mean_field, parse_cell
 from derive.cell import resolve
 from derive.cell.orthogonal import orthogonal
 from derive.cell.substitute import substitute
+from solvers.branches.static import fixed_points
 from solvers.compare.curves import outside
 from solvers.critical import critical
 from solvers.export import export_source
 from solvers.mean_field_draw import MeanFieldDraw
+from solvers.phase import phase
 from solvers.simulate import Network, eigenvalues, plant, relax
 from solvers.simulate.planted import _rotated
 from solvers.solve import solve
@@ -108,6 +110,38 @@ def test_outliers_of_planted_orthogonal_networks_are_those_of_the_formula(case: 
     error = np.std(found, ddof=1) / np.sqrt(len(found))
     assert abs(np.mean(found) - outlier) < 4 * error + 4.0 / N
     assert 4 * error < 0.5 * (outlier - edge)  # an outlier that was not there would be seen
+
+
+@pytest.mark.slow
+def test_stability_along_branches_is_that_of_orthogonal_networks() -> None:
+    """Planted networks of N = 200 on either side of where the support crosses the unit circle."""
+    cell = orthogonal(parse_cell(DRIVEN.replace("W = 1.5", 'W = "g"') + "[parameters]\ng = 1.0\n"), ("W", "V"))
+    (branch,) = fixed_points(cell, ("g", 0.5, 4.5, 3)).branches
+    assert {point.stable for point in branch.points} == {True, False}
+    for point in branch.points:
+        solved = solve(cell, {"g": point.value})
+        (solution,) = solved.solutions
+        draw, found = MeanFieldDraw(solved.theory, solution.values), []
+        for seed in range(4):
+            network = Network(cell, resolve(cell, {"g": point.value}), 200, np.random.default_rng(seed))
+            planted = plant(network, draw(200, network.rng))
+            if planted.converged:
+                found.append(float(np.abs(eigenvalues(network.jacobian(planted.state))).max()))
+        assert len(found) >= 2
+        assert all((largest < 1.0) == point.stable for largest in found), (point.value, found)
+
+
+def test_phase_diagrams_of_orthogonal_weights_have_the_curves_of_gaussian_ones() -> None:
+    text = 'name = "leaky"\nequations = "dx/dt = -x + J @ tanh(x)"\n[weights]\nJ = "g*s"\n[parameters]\ng = 1.0\ns = 1.0\n'
+    plain = parse_cell(text)
+    own, gaussian = (
+        phase(cell, ("g", 0.2, 3.0, 4), ("s", 0.2, 2.0, 4), moving=moving)
+        for cell, moving in ((orthogonal(plain, ("J",)), True), (plain, False))
+    )
+    assert len(own.curves) == len(gaussian.curves) == 1
+    for axis in ("x", "y"):
+        assert np.array_equal(getattr(own.curves[0], axis), getattr(gaussian.curves[0], axis))
+    assert "stay undecided" in own.notes[-1]
 
 
 def test_eigenvalues_on_the_boundary_are_not_outside() -> None:

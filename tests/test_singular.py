@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sympy as sp
+from lively import LIVELY
 from made_up_cells import any_units, cell_of
 
 from derive import load
@@ -21,10 +22,13 @@ from derive.pipeline import derive_theory
 from derive.site import site_form
 from derive.stability.singular import singular_theory, symbolic_m1
 from solvers.cli.main import main
+from solvers.compare.networks import Preparation
+from solvers.compare.singular import LEVELS, SingularRows
 from solvers.measure import SiteMeasure, StaticSites, network_measure
 from solvers.simulate import singular_values, sites_of
 from solvers.singular.one_step import singular_of, symbolic_moments
 from solvers.singular.quantiles import law_quantiles
+from solvers.solution import Solved
 from solvers.solve import solve
 from solvers.spectrum.singular_law import SingularLaw
 from solvers.spectrum.singular_memory import PencilMemory
@@ -243,6 +247,51 @@ def test_delta_functions_are_refused() -> None:
 def test_unknown_weight_is_refused() -> None:
     with pytest.raises(ParameterError, match="W_h"):
         orthogonal(load("vanilla"), ("W_x",))
+
+
+def at_rest(solved: Solved, N: int, seeds: int) -> list[list[float]]:
+    """m1, m2 and quantiles of networks of N units at the last solution, less what is the scatter of their units."""
+    cell, (*others, solution) = solved.theory.site.cell, solved.solutions
+    settings = resolve(cell, solved.parameters)
+    rows = SingularRows(solved, solution, settings)
+    prepare = Preparation(solved.theory, settings, solution, others, 0)
+    found = []
+    for sequence in np.random.SeedSequence(5).spawn(seeds):
+        prepared = prepare(sequence, N)
+        if prepared.state is not None:
+            units = sites_of(prepared.network, prepared.state)
+            measured = rows.measure(prepared.linearise().jacobian(), units)
+            found.append([measured[name] - rows.theory(name)[0] for name in measured])
+    assert len(found) >= 0.6 * seeds
+    return found
+
+
+def compare_singular(name: str, ensemble: str, N: int, seeds: int) -> None:
+    """The limit of large N from N and N/2, within five standard errors, the theory's error and the next order in 1/N."""
+    cell = load(name)
+    if ensemble == "orthogonal":
+        cell = orthogonal(cell, [field.weight for field in site_form(cell).fields])
+    solved = solve(cell, LIVELY[name])
+    large, small = np.array(at_rest(solved, N, seeds)), np.array(at_rest(solved, N // 2, 2 * seeds))
+    limit = 2.0 * large.mean(axis=0) - small.mean(axis=0)
+    errors = [table.std(axis=0, ddof=1) / np.sqrt(len(table)) for table in (large, small)]
+    error = np.hypot(np.hypot(2.0 * errors[0], errors[1]), np.abs(large.mean(axis=0) - small.mean(axis=0)) / np.sqrt(N))
+    found = singular_of(solved, solved.solutions[-1], levels=LEVELS)
+    stated = [found.m1.error, found.m2.error, *(item.error for item in found.quantiles.values() if item.error < 0.02)]
+    assert np.all(np.abs(limit) < 5.0 * error + np.array(stated)[: limit.size])
+    assert np.all(5.0 * error[2:] < 0.1)  # quantiles of other matrices would be seen
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ensemble", ["gaussian", "orthogonal"])
+@pytest.mark.parametrize("name", LIVELY)
+def test_every_shipped_cell_against_large_matrices(name: str, ensemble: str) -> None:
+    compare_singular(name, ensemble, 1000, 4)
+
+
+@pytest.mark.parametrize("ensemble", ["gaussian", "orthogonal"])
+def test_a_shipped_cell_against_small_matrices(ensemble: str) -> None:
+    compare_singular("gru", ensemble, 160, 6)
 
 
 def test_a_wrong_pencil_is_seen(tmp_path: Path) -> None:

@@ -48,7 +48,10 @@ def complexity(theory: Theory, values: Values) -> Complexity:
     AnsatzError : a site derivative holds a delta function, or a weight is orthogonal.
     """
     if any(weight.ensemble == "haar" for weight in theory.site.cell.weights.values()):
-        raise AnsatzError("the number of fixed points is known for Gaussian weights only")
+        raise AnsatzError(
+            "the number of fixed points is known for Gaussian weights only: the mean number takes products W v that are"
+            " independent of the determinant, as a rotation's are not"
+        )
     line = 1.0 if theory.site.discrete else 0.0
     own, error, left = _estimate(static_density(theory, values), line)
     for log2_nodes in MORE_NODES:

@@ -15,7 +15,7 @@ from solvers.critical.criterion import Edge
 from solvers.critical.problem import Array, Branch, Space
 from solvers.fixed_point import SCAN_RTOL, finish, polish_from
 from solvers.result import CONVERGED, FixedPoint
-from solvers.solve import AT_KINK, moments_at, off_the_kink, refuse_haar
+from solvers.solve import AT_KINK, moments_at, off_the_kink
 from solvers.spectrum import spectrum_of
 from solvers.stability import is_stable
 
@@ -163,7 +163,6 @@ class Inspector:
     def _stable(self, values: Values, *, isolated: bool) -> bool | None:
         """By support, outliers and atoms; a support that clearly crosses the line settles it."""
         theory, evaluator = self.space.theory, self.space.evaluator
-        refuse_haar(theory)
         if self._edge.clearly_crossed(theory, values, evaluator):
             return False
         return is_stable(theory, spectrum_of(theory, values, evaluator, self.tol, curves=False, isolated=isolated))

@@ -17,6 +17,9 @@ FINEST = 240
 OFFSET = 1e-5
 """Curves are moved by this part of an edge, so that none passes exactly through a point of the lattice."""
 
+BESIDE = 2.0, 8.0
+"""Edges between a point that lies beside another region and that region, more than the one and up to the other."""
+
 Place = tuple[int, int]
 """Row (y) and column (x) of a point of the lattice."""
 
@@ -111,6 +114,18 @@ class Lattice:
             found.append((int(row), int(column)))
             score = np.minimum(score, 0.5 * np.hypot(rows - row, columns - column))
         return found
+
+    def beside(self, region: npt.NDArray[np.bool_], other: npt.NDArray[np.bool_], count: int) -> list[Place]:
+        """Up to ``count`` points of a region a few edges away from another one, spread along their common border."""
+        if not other.any():
+            return []
+        away = distance_transform_edt(~other)
+        near = np.argwhere(region & (away > BESIDE[0]) & (away <= BESIDE[1]))
+        if not len(near):
+            return []
+        along = near[np.argsort(near[:, int(np.ptp(near[:, 1]) > np.ptp(near[:, 0]))], kind="stable")]
+        chosen = np.unique([round((k + 0.5) / count * (len(along) - 1)) for k in range(count)])
+        return [(int(along[k][0]), int(along[k][1])) for k in chosen]
 
     def path(self, region: npt.NDArray[np.bool_], start: Place, end: Place) -> list[Place]:
         """Neighbouring points from start to end inside a region; empty where there is no way."""

@@ -38,6 +38,7 @@ TOL = 0.1
 """Relative accuracy asked of states that fluctuate: regimes need the sign of an exponent, with its error."""
 
 NOT_ASKED = "the only static solution is stable: time-dependent states beside it were not looked for"
+NOT_MET = "the only static solution is stable, and large activity beside it dies out"
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,10 @@ class Prober:
         known = self.known.get((x, y))
         if known is not None:
             return None if known.regime == UNDECIDED else known.regime in CHAOTIC
+        return self._lasting(x, y)
+
+    def _lasting(self, x: float, y: float) -> bool | None:
+        """Whether large activity goes on for ever; None where the cell has no stationary mean field."""
         if (x, y) not in self._fluctuates:
             try:
                 own = fluctuates(self.cell, {**self.others, self.names[0]: x, self.names[1]: y}, self.seed)
@@ -110,8 +115,11 @@ class Prober:
     def _probe(self, x: float, y: float) -> Probe:
         statics = self.solver(x, y)
         if not _needs_dynamics(statics):
-            regime, verdict = _of_static(statics)
-            return Probe(x, y, regime, verdict, statics, notes=(*statics.notes, NOT_ASKED))
+            beside = self._lasting(x, y) if self.moving else None
+            if not beside:
+                regime, verdict = _of_static(statics)
+                note = NOT_ASKED if beside is None else NOT_MET
+                return Probe(x, y, regime, verdict, statics, notes=(*statics.notes, note))
         if not self.moving:
             return _without_dynamics(x, y, statics, "time-dependent states were not asked for")
         try:

@@ -18,6 +18,9 @@ from solvers.phase.statics import STABLE
 REPRESENTATIVES = 2
 ROUNDS = 2
 
+BORDER = 3
+"""Places along the border to chaos, inside a region of one stable state, at which chaos is followed in."""
+
 DEEP = 4.0
 """A point represents a region if it is so many edges of the lattice away from where the region ends."""
 
@@ -113,9 +116,11 @@ def _inferred(lattice: Lattice, labels: Labels, cut: Cut, prober: Looker) -> boo
     before = len(cut.curves)
     for region in cut.regions:
         ends, side, kind = _question(region, prober)
-        if side is None:
-            continue
         mask = labels == region.number
+        if side is None:
+            ends, side, kind = _from_chaos(lattice, labels, region, cut.regions, prober), prober.chaotic, CHAOS_ONSET
+            if ends is None:
+                continue
         found = find_onset(lattice, mask, ends, side, kind)
         if found.curve is not None:
             lattice.cut(*reaching(lattice, mask, found.curve))
@@ -141,10 +146,25 @@ def _question(region: Region, prober: Looker) -> tuple[tuple[Place, Place] | Non
             return None if regime == UNDECIDED else regime == first.regime
 
         return (start, other[0]), same, f"change from {NAMES[first.regime]} to {NAMES[other[1].regime]}"
-    beside = first.statics is not None and first.statics.count(STABLE) and len(first.statics.states) > 1
+    alone = first.statics is not None and len(first.statics.states) == 1 and first.regime not in CHAOTIC
+    beside = first.statics is not None and first.statics.count(STABLE) and not alone
     if other is None and not beside:
         return None, None, ""
     return (None if other is None else (start, other[0])), prober.chaotic, CHAOS_ONSET
+
+
+def _from_chaos(
+    lattice: Lattice, labels: Labels, region: Region, regions: Sequence[Region], prober: Looker
+) -> tuple[Place, Place] | None:
+    """Where a region of one stable state borders chaos: a place just inside in which chaos goes on, and one in which
+    it does not."""
+    if not region.probes or region.regime in (*CHAOTIC, UNDECIDED):
+        return None
+    numbers = [other.number for other in regions if other.probes and other.regime in CHAOTIC]
+    for place in lattice.beside(labels == region.number, np.isin(labels, numbers), BORDER):
+        if prober.chaotic(*lattice.parameters(place)):
+            return place, region.places[0]
+    return None
 
 
 def _regions(lattice: Lattice, labels: Labels) -> list[Region]:

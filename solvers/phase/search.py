@@ -19,7 +19,6 @@ from solvers.phase.lattice import Axis, Lattice
 from solvers.phase.regimes import Prober
 from solvers.phase.regions import cut_regions
 from solvers.phase.statics import StaticSolver
-from solvers.solve import refuse_haar
 from solvers.threads import one_thread
 
 MOST_VALUES = 1000
@@ -50,15 +49,15 @@ def phase(
     middle = check_corners(cell, given, ends, "--x or --y")
     right, up = (Axis(name, *ends[name], _count(name, item[3])) for name, item in ((first, x), (second, y)))
     theory = derive_theory(cell, "static")
-    refuse_haar(theory)
     settings = resolve(cell, middle)
+    haar = [name for name, ensemble in settings.ensembles.items() if ensemble == "haar"]
     _refuse_moving_inputs(settings)
     space = Space.of(theory, settings, (first, second))
     boundaries = trace_boundaries(space, (ends[first], ends[second]), _held(cell, (first, second), ends))
-    prober = Prober(cell, (first, second), given, StaticSolver(space), moving=moving, seed=seed)
+    prober = Prober(cell, (first, second), given, StaticSolver(space), moving=moving and not haar, seed=seed)
     cut = cut_regions(Lattice(right, up), boundaries.curves, prober)
     others = {name: value for name, value in settings.parameters.items() if name not in (first, second)}
-    notes = tuple(dict.fromkeys((*theory.notes, *boundaries.notes, *cut.notes)))
+    notes = tuple(dict.fromkeys((*theory.notes, *boundaries.notes, *cut.notes, *_of_haar(haar))))
     return PhaseDiagram(
         cell, others, right, up, cut.table, cut.fine, cut.regions, (*boundaries.curves, *cut.curves), boundaries.points,
         tuple(prober.known.values()), notes, seed, boundaries.complete and cut.complete,
@@ -87,3 +86,14 @@ def _held(
     defaults = [cell.parameters[name] for name in names]
     held = [ends[name][0] if value is None else value for name, value in zip(names, defaults, strict=True)]
     return (held[0], held[1]) if np.isfinite(held).all() else (math.nan, math.nan)
+
+
+def _of_haar(names: Sequence[str]) -> tuple[str, ...]:
+    """What a diagram of orthogonal weights has, and what it leaves open."""
+    if not names:
+        return ()
+    return (
+        f"orthogonal weights ({', '.join(names)}): static solutions, folds and the outer edge of the spectrum are those"
+        " of Gaussian ones; states that move are not looked for, their mean field being that of Gaussian weights, so that"
+        " regimes which they decide stay undecided",
+    )

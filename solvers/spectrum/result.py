@@ -23,7 +23,8 @@ class SpectrumResult:
     """Everything said about the eigenvalues at one solution.
 
     boundary : closed curves (complex, first point repeated) at resolution eta; radius, abscissa : of the support at
-    resolution edge_eta (0 where they lie on the real axis beyond the range of L), None where there is no support; filament : real range of L beyond the support (eigenvalues of vanishing density);
+    resolution edge_eta (0 where they lie on the real axis beyond the range of L), None where there is no support;
+    filament : real range of L beyond the support (eigenvalues of vanishing density);
     outliers : isolated eigenvalues; atoms : exact eigenvalues of L that no field moves; divergent : the gain matrix
     averages the square of a delta function.
     """
