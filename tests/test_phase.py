@@ -15,9 +15,11 @@ from solvers.cli import main
 from solvers.critical.problem import Space
 from solvers.dynamics import StationaryState
 from solvers.phase import PhaseDiagram, phase
+from solvers.phase.boundaries import Boundary
 from solvers.phase.lattice import Axis, Lattice
 from solvers.phase.onset import find_onset, reaching
-from solvers.phase.regimes import NAMES, Prober, decide
+from solvers.phase.regimes import CHAOS, COEXISTENCE, NAMES, STABLE_ZERO, Probe, Prober, decide
+from solvers.phase.regions import cut_regions
 from solvers.phase.statics import Statics, StaticSolver, StaticState
 from solvers.simulate import measure_lyapunov
 
@@ -327,3 +329,74 @@ def test_networks_confirm_the_regimes_of_the_gated_network(
                                  longest=300.0, precision=0.03)  # fmt: skip
         errors = np.array([sample.errors[0] for sample in found.samples])
         assert np.all(sign * found["lyapunov[1]"].measured > 2 * errors), (scale, found["lyapunov[1]"].measured)
+
+
+class LateChaos:
+    """A zero state that is stable below x = 1, where chaos goes on down to ``onset``; the only other static states are
+    beyond."""
+
+    def __init__(self, onset: float) -> None:
+        self.onset, self.asked = onset, 0
+
+    def __call__(self, x: float, y: float) -> Probe:
+        zero = static("zero", "stable" if x < 1.0 else "unstable")
+        chaos = x > self.onset
+        regime = CHAOS if x > 1.0 else COEXISTENCE if chaos else STABLE_ZERO
+        return Probe(x, y, regime, "converged", Statics((zero,), (), True))
+
+    def chaotic(self, x: float, y: float) -> bool:
+        self.asked += 1
+        return x > self.onset
+
+
+@pytest.mark.parametrize("onset", [0.9, 0.3, 0.05])
+def test_chaos_is_followed_into_a_region_with_a_stable_zero_alone(onset: float) -> None:
+    lattice = Lattice(Axis("a", 0.0, 2.0, 21), Axis("b", 0.0, 1.0, 11))
+    line = Boundary("zero state loses stability", np.array([1.0, 1.0]), np.array([-0.1, 1.1]), (1e-6, 1e-6))
+    found = cut_regions(lattice, [line], LateChaos(onset))
+    (curve,) = found.curves
+    assert curve.kind == "chaos onset"
+    assert np.all(np.abs(curve.x - onset) <= curve.error[0] + 1e-9)
+    regimes = {region.number: region.regime for region in found.regions}
+    for column, value in enumerate(lattice.axes[0].values):
+        if min(abs(value - onset), abs(value - 1.0)) > 0.02:
+            own = {regimes[number] for number in found.table[:, column]}
+            assert own == {CHAOS if value > 1.0 else COEXISTENCE if value > onset else STABLE_ZERO}
+
+
+def test_no_curve_is_invented_where_chaos_ends_with_the_zero_state() -> None:
+    lattice = Lattice(Axis("a", 0.0, 2.0, 21), Axis("b", 0.0, 1.0, 11))
+    line = Boundary("zero state loses stability", np.array([1.0, 1.0]), np.array([-0.1, 1.1]), (1e-6, 1e-6))
+    looker = LateChaos(1.0)
+    assert not cut_regions(lattice, [line], looker).curves
+    assert looker.asked <= 3
+
+
+NOVELTY = """
+equations = '''
+dh/dt = -h + J @ (tanh(h) * gate)
+tau*ds/dt = h - s
+gate = sigmoid(a*((h - s)*(h - s) - c))
+'''
+[weights]
+J = "g"
+[parameters]
+g = 6.0
+a = 4.0
+c = 0.5
+tau = 4.0
+"""
+"""A gate that opens only to what is new: at rest it is shut, so that zero is stable and alone, beside chaos."""
+
+
+@pytest.mark.slow
+def test_networks_agree_about_chaos_beside_a_zero_that_is_alone() -> None:
+    cell = parse_cell(NOVELTY)
+    solver = StaticSolver(Space.of(derive_theory(cell, "static"), resolve(cell, {}), ("g", "c")))
+    found = Prober(cell, ("g", "c"), {}, solver, moving=True, seed=0)(6.0, 0.5)
+    assert NAMES[found.regime] == "coexistence"
+    assert [own.state for own in found.statics.states] == ["zero"]
+    measured = measure_lyapunov(cell, resolve(cell, {}), N=400, seeds=3, scale=4.0)
+    assert all(sample.exponents[0] > 0.3 for sample in measured.samples)
+    asleep = measure_lyapunov(cell, resolve(cell, {}), N=400, seeds=3, scale=0.1)
+    assert all(sample.at_rest for sample in asleep.samples)
