@@ -94,6 +94,6 @@ def _of_haar(names: Sequence[str]) -> tuple[str, ...]:
         return ()
     return (
         f"orthogonal weights ({', '.join(names)}): static solutions, folds and the outer edge of the spectrum are those"
-        " of Gaussian ones; states that move are not looked for, their mean field being that of Gaussian weights, so that"
+        " of Gaussian ones; states that move are not looked for, as their mean field is that of Gaussian weights, and"
         " regimes which they decide stay undecided",
     )
