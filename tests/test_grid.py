@@ -18,7 +18,7 @@ from solvers.codegen.quadrature import gaussian_average
 from solvers.grid import lookup
 from solvers.grid.along import Along
 from solvers.grid.engine import Plan
-from solvers.grid.follow import find_roots, secants
+from solvers.grid.follow import Pieces, find_roots, march
 from solvers.grid.nodes import averages_at
 from solvers.grid.program import Unsupported
 from solvers.grid.scalar import compiler_version
@@ -253,16 +253,20 @@ def test_numpy_and_compiled_loops_give_the_same() -> None:
         np.testing.assert_allclose(both[0].values[name], both[1].values[name], rtol=1e-10)
 
 
-def test_the_compiled_secants_take_the_steps_of_the_plain_ones() -> None:
+def test_the_compiled_march_takes_the_steps_of_the_plain_one() -> None:
     if compiler_version() is None:
         pytest.skip("Numba is not installed")
     theory = theory_of("vanilla")
     plan = Plan(theory, resolve(theory.site.cell, {}).parameters, ["sigma_w"], ["q"])
     assert plan._image is not None
     along = Along(plan._image, [np.linspace(1.5, 4.0, 50)])
-    start, slope, points = np.full(50, 0.4), np.full(50, -0.8), np.arange(50)
-    np.testing.assert_allclose(along.secants(start, slope, points, 1e-10)[0],
-                               secants(along, points, start, slope, 1e-10)[0], rtol=1e-12)  # fmt: skip
+    starts = np.zeros((2, 6))
+    starts[:, 0], starts[:, 1] = [0.0, 1.6], [1.6, 0.9]
+    pieces = Pieces(np.array([0, 25]), np.array([25, 49]), starts, np.full((2, 2), -0.8), np.array([[-9.0, 9.0]] * 2))
+    quick, plain = along.march(pieces, 1e-10, 50), march(along, pieces, 1e-10, 50)
+    assert quick is not None
+    assert plain[3].all()
+    np.testing.assert_allclose(quick[[0, 3]], plain[[0, 3]], rtol=1e-12)
 
 
 def test_an_edge_in_the_range_of_the_gate_is_left_to_others() -> None:

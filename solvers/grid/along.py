@@ -8,6 +8,7 @@ import numpy as np
 
 from solvers.grid.compile import Compiled
 from solvers.grid.edge import log_radius
+from solvers.grid.follow import Pieces
 
 
 class Along:
@@ -19,11 +20,11 @@ class Along:
     def __call__(self, log: np.ndarray, points: np.ndarray) -> np.ndarray:
         return log_radius(self.program(log, *self._at(points)), self.sizes)
 
-    def secants(self, log: np.ndarray, slope: np.ndarray, points: np.ndarray, tol: float) -> np.ndarray | None:
-        """Roots near ``log``, or None where there is no compiled loop for them."""
+    def march(self, pieces: Pieces, tol: float, size: int) -> np.ndarray | None:
+        """A root followed along pieces, as by `follow.march`; None where there is no compiled loop for it."""
         if self.sizes != (0,):
             return None
-        return self.program.secants(log, slope, self._at(points), tol)
+        return self.program.march(pieces, self.columns, tol, size)
 
     def _at(self, points: np.ndarray) -> list[np.ndarray]:
         return [column[points] for column in self.columns]

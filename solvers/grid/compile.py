@@ -15,11 +15,14 @@ from derive.elementary import FunctionTable
 from solvers.codegen.emit import PREAMBLE, Printer, identifiers
 from solvers.codegen.lower import lower
 from solvers.grid import lookup
+from solvers.grid.follow import ROUGH, TURNS, Pieces
 from solvers.grid.program import Lookup, Program, Tables
-from solvers.grid.scalar import SECANTS, compiled_loops, compiles
+from solvers.grid.scalar import MARCH, compiled_loops, compiles
 from solvers.grid.table import ACCURACY
 
 _INDENT = "    "
+
+_NOBODY = np.zeros(0, np.int64)
 
 _FEW = 2048
 """Points that are looked at first to see which tiles are missing."""
@@ -39,12 +42,12 @@ class Compiled:
         """Relative error of a product of all its averages."""
         functions = tables.law.functions
         self._arrays = _array_function(program, functions)
-        self._loop: Callable[..., None] | None = None
-        self._secants: Callable[..., None] | None = None
+        self._loop: Callable[..., int] | None = None
+        self._march: Callable[..., None] | None = None
         if compiler and (loops := compiled_loops(_scalar_source(program, functions))) is not None:
             nothing = [np.empty(0)] * len(program.inputs)
-            if compiles(loops[0], [*nothing, *self._stored(), np.empty((self._size, 0))]):
-                self._loop, self._secants = loops
+            if compiles(loops[0], [*nothing, *self._stored(), 0, np.empty((self._size, 0))]):
+                self._loop, self._march = loops
 
     def __call__(self, *inputs: np.ndarray, first: int = 0) -> np.ndarray:
         """The outputs (outputs, n) at n points; inputs are arrays (n,).
@@ -53,55 +56,51 @@ class Compiled:
         """
         # read-only views would be another type to the compiler, and compiled for again
         columns = [x if x.flags.carray and x.dtype == np.float64 else np.array(x, np.float64) for x in inputs]
-        found = self._run(columns)
-        lost = self._lost(found, first)
+        found, some = self._run(columns, first)
+        lost = self._lost(found, first) if some else _NOBODY
         while lost.size:
             here = [column[lost] for column in columns]
             few = max(1, lost.size // _FEW)  # most tiles are met by a few of the points
             if not self._fill([column[::few] for column in here]) and (few == 1 or not self._fill(here)):
                 break
-            found[:, lost] = self._run(here)
+            found[:, lost] = self._run(here, first)[0]
             lost = lost[self._lost(found[:, lost], first)]
         return found
 
     @staticmethod
     def _lost(found: np.ndarray, first: int) -> np.ndarray:
-        """Points with a nan among their outputs; the sum is quicker than looking at each."""
-        with np.errstate(invalid="ignore"):
-            total = found[first] if first == len(found) - 1 else found[first:].sum(axis=0)
-        index = np.nonzero(np.isnan(total))[0]
-        return index[np.isnan(found[first:, index]).any(axis=0)]
+        """Points with a nan among their outputs."""
+        return np.nonzero(np.isnan(found[first:]).any(axis=0))[0]
 
-    def secants(
-        self, start: np.ndarray, slope: np.ndarray, columns: Sequence[np.ndarray], tol: float
-    ) -> np.ndarray | None:
-        """Roots of the first output in the first input near ``start``, each by secants in one compiled loop.
+    def march(self, pieces: Pieces, columns: Sequence[np.ndarray], tol: float, size: int) -> np.ndarray | None:
+        """`follow.march` for the first output as a function of the first input, in one compiled loop.
 
-        slope : roughly, at the start; columns : the other inputs; returns (4, n): root, slope, what is left there, and
-        1 where it settled; None where there is no compiler.
+        columns : the other inputs, at all ``size`` points; None where there is no compiler.
         """
-        if self._secants is None:
+        if self._march is None:
             return None
-        columns = [np.ascontiguousarray(x, float) for x in columns]
-        out = np.empty((4, start.size))
-        self._secants(start, slope, *columns, *self._stored(), tol, out)
-        lost = np.nonzero(np.isnan(out[2]))[0]
-        while lost.size:
-            here = [c[lost] for c in columns]
-            filled = ~np.isnan(self(out[0, lost], *here)[0])  # at the place where each one stopped
-            lost, here = lost[filled], [c[filled] for c in here]
-            again = np.empty((4, lost.size))
-            self._secants(start[lost], slope[lost], *here, *self._stored(), tol, again)
-            out[:, lost] = again
-            lost = lost[np.isnan(again[2])]
+        columns = [x if x.flags.carray and x.dtype == np.float64 else np.array(x, np.float64) for x in columns]
+        out = np.full((4, size), np.nan)
+        out[3] = 1.0
+        waiting = np.arange(pieces.left.size)
+        while waiting.size:
+            some = pieces.some(waiting)
+            self._march(
+                some.left, some.right, some.starts, some.slopes, some.bounds, *columns, *self._stored(), tol, out
+            )
+            stopped = np.nonzero(np.isnan(out[2]) & ~np.isnan(out[0]))[0]  # for want of a tile
+            if not stopped.size or np.isnan(self(out[0, stopped], *(c[stopped] for c in columns))[0]).all():
+                break
+            place = np.searchsorted(pieces.left, stopped, side="left") - 1
+            waiting = np.unique(place)
         return out
 
-    def _run(self, columns: Sequence[np.ndarray]) -> np.ndarray:
+    def _run(self, columns: Sequence[np.ndarray], first: int) -> tuple[np.ndarray, bool]:
+        """The outputs, and whether there may be a nan among those from ``first`` on."""
         if self._loop is None:
-            return self._arrays(*columns, *self._stored())[0]
+            return self._arrays(*columns, *self._stored())[0], True
         out = np.empty((self._size, columns[0].size))
-        self._loop(*columns, *self._stored(), out)
-        return out
+        return out, bool(self._loop(*columns, *self._stored(), first, out))
 
     def _stored(self) -> list[np.ndarray]:
         stored: list[np.ndarray] = []
@@ -162,13 +161,15 @@ def _scalar_source(program: Program, functions: FunctionTable) -> str:
     lines = _statements(program, functions, lambda condition, one, other: f"{one} if {condition} else {other}")
     body = [*lines, "return outputs"]
     each = [f"{name}[i]" for name in arguments[: len(program.inputs)]] + arguments[len(program.inputs) :]
-    loop = [f"for i in range({arguments[0]}.size):", f"{_INDENT}found = point({', '.join(each)})"]
-    loop += [f"{_INDENT}out[{k}, i] = found[{k}]" for k in range(len(program.outputs))]
-    others = ", ".join(arguments[1:])
-    near = SECANTS.format(others=others, columns=", ".join(each[1:]))
+    loop = ["lost = 0", f"for i in range({arguments[0]}.size):", f"{_INDENT}found = point({', '.join(each)})"]
+    for k in range(len(program.outputs)):
+        loop += [f"{_INDENT}out[{k}, i] = found[{k}]"]
+        loop += [f"{_INDENT}if found[{k}] != found[{k}] and first <= {k}:", f"{_INDENT * 2}lost += 1"]
+    loop += ["return lost"]
+    near = MARCH.format(columns=", ".join(arguments[1:]), here=", ".join(each[1:]), rough=ROUGH, turns=TURNS)
     return (
         near + f"\n\ndef point({', '.join(arguments)}):\n" + "".join(f"{_INDENT}{line}\n" for line in body)
-        + f"\n\ndef loop({', '.join([*arguments, 'out'])}):\n" + "".join(f"{_INDENT}{line}\n" for line in loop)
+        + f"\n\ndef loop({', '.join([*arguments, 'first', 'out'])}):\n" + "".join(f"{_INDENT}{line}\n" for line in loop)
     )  # fmt: skip
 
 

@@ -16,6 +16,9 @@ AXIS = np.arange(-12.0, 6.1, 1.0) * np.log(10.0)
 SHIFT = 1e-6
 """Shift of ln of the unknown by which sensitivities to it are measured."""
 
+STRIDE = 8
+"""Sensitivities change little from point to point: they are measured at one of so many, which stands for the others."""
+
 NONE = -690.0
 """ln of a gain that is zero to all purposes."""
 
@@ -46,7 +49,7 @@ class EdgeSolver:
         if name == "spectral_radius":
             side = np.where(low.min(axis=0) >= 0, 1.0, np.where(high.max(axis=0) <= 0, -1.0, np.nan))
         ends = np.where(side > 0, high, -low)
-        order = np.argsort(-ends, axis=0, kind="stable")
+        order = np.argsort(-ends, axis=0, kind="stable") if len(ends) > 1 else np.zeros(ends.shape, np.int64)
         edge, error = np.full(size, np.nan), np.full(size, np.nan)
         empty, waiting = np.zeros(size, bool), np.arange(size)
         for place in range(len(ends)):
@@ -68,16 +71,25 @@ class EdgeSolver:
         """Edge beyond ``base``, its error, and where the gain is zero."""
         assert self._gain is not None
         excess = Along(self._gain, [side, base, *given], self.program.sizes)
-        everywhere = np.arange(side.size)
-        silent = excess(np.zeros(side.size), everywhere) < NONE
         noise = 2.0 * self._gain.noise
         roots = find_roots(excess, runs, AXIS, noise, tol, monotone=True)
+        silent = np.zeros(side.size, bool)
+        missing = np.nonzero(np.isnan(roots.logs).all(axis=1))[0]
+        silent[missing] = excess(np.zeros(missing.size), missing) < NONE
         if not roots.logs.shape[1]:
             nothing = np.full(side.size, np.nan)
             return nothing, nothing, silent
         log, slope, gap = roots.logs[:, 0], roots.slopes[:, 0], roots.gaps[:, 0]
         distance = np.exp(log)
+        few = np.arange(0, side.size, STRIDE)
         with np.errstate(all="ignore"):
-            drift = (Along(self._gain, [side, base, *moved], self.program.sizes)(log, everywhere) - gap) * share / slope
-        error = distance * (roots.errors(noise)[:, 0] + np.abs(drift)) + 1e-15 * np.abs(base + distance)
+            shift = Along(self._gain, [side, base, *moved], self.program.sizes)(log[few], few) - gap[few]
+            drift = np.repeat(np.abs(shift / slope[few]), STRIDE)[: side.size] * share
+        # where the point that stands for its neighbours has no edge, they answer for themselves
+        alone = np.nonzero(np.isnan(drift) & ~np.isnan(log))[0]
+        if alone.size:
+            with np.errstate(all="ignore"):
+                own = Along(self._gain, [side, base, *moved], self.program.sizes)(log[alone], alone) - gap[alone]
+                drift[alone] = np.abs(own / slope[alone]) * share[alone]
+        error = distance * (roots.errors(noise)[:, 0] + drift) + 1e-15 * np.abs(base + distance)
         return base + distance, error, silent

@@ -19,7 +19,7 @@ from solvers.equations import Equations
 from solvers.grid.along import Along
 from solvers.grid.compile import Compiled
 from solvers.grid.edge import edge_program, log_radius
-from solvers.grid.edge_solver import SHIFT, EdgeSolver
+from solvers.grid.edge_solver import SHIFT, STRIDE, EdgeSolver
 from solvers.grid.follow import Roots, find_roots, neighbours
 from solvers.grid.program import Builder, Program, Tables, Unsupported
 
@@ -187,7 +187,7 @@ class Plan:
         rows = self._finish(*inputs, *here)
         share = np.where(np.isfinite(errors[index]), errors[index], 1.0) / SHIFT
         exact = not np.any(share > 0)  # a zero state has no error to carry
-        moved = rows if exact else self._finish(*(x + SHIFT for x in inputs), *here)
+        moved = rows if exact else self._moved(rows, inputs, here)
         noise, count = self._finish.noise, len(self.names)
         if self._growth:
             rows, moved = (self._with_growth(part) for part in (rows, moved))
@@ -195,6 +195,15 @@ class Plan:
         position[index] = np.arange(index.size)
         values, errors = rows[:count], np.abs(moved[:count] - rows[:count]) * share + noise * np.abs(rows[:count])
         return _Moments(position, values, errors, rows[count:], moved[count:], share)
+
+    def _moved(self, rows: np.ndarray, inputs: Sequence[np.ndarray], here: Sequence[np.ndarray]) -> np.ndarray:
+        """The outputs at a shifted unknown, by their change at one point of STRIDE."""
+        few = slice(None, None, STRIDE)
+        some = self._finish(*(x[few] + SHIFT for x in inputs), *(np.ascontiguousarray(c[few]) for c in here))
+        with np.errstate(all="ignore"):
+            change = some / rows[:, few]
+        change = np.where(np.isfinite(change), change, 1.0 + SHIFT)
+        return rows * np.repeat(change, STRIDE, axis=1)[:, : rows.shape[1]]
 
     def _with_growth(self, rows: np.ndarray) -> np.ndarray:
         """Rows with the spectral radius of the perturbation matrix in place of its entries."""

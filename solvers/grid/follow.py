@@ -31,10 +31,10 @@ ROUGH = 0.2
 
 @runtime_checkable
 class Following(Protocol):
-    """An excess function with a loop of its own for secants."""
+    """An excess function with a loop of its own for following roots."""
 
-    def secants(self, log: np.ndarray, slope: np.ndarray, points: np.ndarray, tol: float) -> np.ndarray | None:
-        """What the function `secants` gives; None where it cannot."""
+    def march(self, pieces: Pieces, tol: float, size: int) -> np.ndarray | None:
+        """What the function `march` gives; None where it cannot."""
 
 
 @dataclass
@@ -134,50 +134,111 @@ def _alike(anchors: Scan, runs: np.ndarray, axis: np.ndarray, monotone: bool) ->
     return np.asarray(same & steady.all(axis=1))
 
 
+@dataclass
+class Pieces:
+    """Stretches between like anchors along which one root is followed.
+
+    left, right : the anchors, point numbers (pieces,); starts : coefficients of ln x as a polynomial in the share of
+    the way from left to right, lowest first, (pieces, WINDOW); slopes : of the excess at both ends (pieces, 2); bounds :
+    lowest and highest ln x that is expected (pieces, 2).
+    """
+
+    left: np.ndarray
+    right: np.ndarray
+    starts: np.ndarray
+    slopes: np.ndarray
+    bounds: np.ndarray
+
+    def some(self, index: np.ndarray) -> Pieces:
+        """Some of the pieces."""
+        return Pieces(self.left[index], self.right[index], self.starts[index], self.slopes[index], self.bounds[index])
+
+
 def _followed(excess: Excess, anchored: _Anchored, tol: float) -> tuple[np.ndarray, np.ndarray]:
     """Points between like anchors where every root was found where it was expected, with its ln x, slopes and gaps,
     (3, points, roots)."""
-    anchors, alike = anchored.scan, anchored.alike
-    width = np.diff(anchors.points)
-    piece = np.repeat(np.nonzero(alike)[0], width[alike] - 1)
-    if not piece.size:
-        return piece, np.empty((3, 0, anchors.logs.shape[1]))
-    offset = np.arange(piece.size) - np.repeat(np.cumsum(width[alike] - 1) - (width[alike] - 1), width[alike] - 1) + 1
-    points = anchors.points[piece] + offset
-    share = offset / width[piece]
-    found = np.full((3, points.size, anchors.logs.shape[1]), np.nan)
-    good = np.ones(points.size, bool)
+    anchors = anchored.scan
+    good = np.zeros(anchors.points[-1] + 1 if anchors.points.size else 0, bool)
+    for left, right in zip(anchors.points[:-1][anchored.alike], anchors.points[1:][anchored.alike], strict=True):
+        good[left + 1 : right] = True
+    found = np.full((3, good.size, anchors.logs.shape[1]), np.nan)
     for k in range(found.shape[2]):
-        has = np.nonzero(np.isfinite(anchors.logs[piece, k]))[0]
-        start = _interpolated(anchors.logs[:, k], alike, piece[has], share[has], width)
-        slope = (1 - share[has]) * anchors.slopes[piece[has], k] + share[has] * anchors.slopes[piece[has] + 1, k]
-        near = excess.secants(start, slope, points[has], tol) if isinstance(excess, Following) else None
-        near = secants(excess, points[has], start, slope, tol) if near is None else near
-        found[:, has, k] = near[:3]
-        settled = near[3] > 0
-        ends = np.sort(np.stack([anchors.logs[piece[has], k], anchors.logs[piece[has] + 1, k]]), axis=0)
-        slack = 0.3 * (ends[1] - ends[0]) + 1e-6
-        with np.errstate(invalid="ignore"):
-            settled &= (near[0] > ends[0] - slack) & (near[0] < ends[1] + slack)
-        good[has] &= settled
-    return points[good], found[:, good]
+        pieces = _pieces(anchored, k)
+        if not pieces.left.size:
+            continue
+        near = excess.march(pieces, tol, good.size) if isinstance(excess, Following) else None
+        near = march(excess, pieces, tol, good.size) if near is None else near
+        found[:, :, k] = near[:3]
+        bad = near[3] == 0
+        good &= ~bad
+    points = np.nonzero(good)[0]
+    return points, found[:, points]
 
 
-def _interpolated(
-    logs: np.ndarray, alike: np.ndarray, piece: np.ndarray, share: np.ndarray, width: np.ndarray
-) -> np.ndarray:
-    """Cubic through four anchors where their intervals are alike and equally long, else a line."""
-    linear = (1 - share) * logs[piece] + share * logs[piece + 1]
-    before, after = np.maximum(piece - 1, 0), np.minimum(piece + 2, logs.size - 1)
-    next_piece = np.minimum(piece + 1, alike.size - 1)
-    smooth = (piece > 0) & (piece + 2 < logs.size) & alike[before] & alike[next_piece]
-    smooth &= (width[before] == width[piece]) & (width[next_piece] == width[piece])
-    t = share
-    cubic = (
-        -t * (t - 1) * (t - 2) / 6 * logs[before] + (t + 1) * (t - 1) * (t - 2) / 2 * logs[piece]
-        - (t + 1) * t * (t - 2) / 2 * logs[piece + 1] + (t + 1) * t * (t - 1) / 6 * logs[after]
-    )  # fmt: skip
-    return np.where(smooth & np.isfinite(cubic), cubic, linear)
+def _pieces(anchored: _Anchored, k: int) -> Pieces:
+    """Where root number k is followed."""
+    anchors = anchored.scan
+    place = np.nonzero(anchored.alike & np.isfinite(anchors.logs[:-1, k]))[0]
+    left, right = anchors.points[place], anchors.points[place + 1]
+    ends = np.stack([anchors.logs[place, k], anchors.logs[place + 1, k]], axis=1)
+    slack = 0.3 * np.abs(ends[:, 1] - ends[:, 0]) + 1e-6
+    bounds = np.stack([ends.min(axis=1) - slack, ends.max(axis=1) + slack], axis=1)
+    slopes = np.stack([anchors.slopes[place, k], anchors.slopes[place + 1, k]], axis=1)
+    return Pieces(left, right, _interpolating(anchored, place, anchors.logs[:, k]), slopes, bounds)
+
+
+WINDOW = 6
+"""Anchors through which a polynomial is laid, where so many neighbouring ones are alike; else 4, or 2."""
+
+
+def _interpolating(anchored: _Anchored, place: np.ndarray, logs: np.ndarray) -> np.ndarray:
+    """Coefficients (pieces, WINDOW) of polynomials through the anchors about each piece."""
+    points, alike = anchored.scan.points, anchored.alike
+    found = np.zeros((place.size, WINDOW))
+    found[:, 0], found[:, 1] = logs[place], logs[place + 1] - logs[place]
+    for size in (4, WINDOW):
+        reach = size // 2 - 1
+        inside = (place >= reach) & (place + reach < alike.size)
+        near = place[inside]
+        whole = np.all([alike[near + j] for j in range(-reach, reach + 1)], axis=0)
+        chosen, near = np.nonzero(inside)[0][whole], near[whole]
+        if not near.size:
+            continue
+        window = near[:, None] + np.arange(-reach, reach + 2)
+        t = (points[window] - points[near][:, None]) / (points[near + 1] - points[near])[:, None]
+        even = (t == np.arange(-reach, reach + 2)).all(axis=1)
+        values = logs[window]
+        inverse = np.linalg.inv(np.vander(np.arange(-reach, reach + 2.0), increasing=True))
+        found[chosen[even], :size] = values[even] @ inverse.T
+        odd = ~even
+        if odd.any():
+            matrices = t[odd][:, :, None] ** np.arange(size)
+            found[chosen[odd], :size] = np.linalg.solve(matrices, values[odd][:, :, None])[:, :, 0]
+    return found
+
+
+def march(excess: Excess, pieces: Pieces, tol: float, size: int) -> np.ndarray:
+    """Follow a root along every piece, by secants from the interpolated starts.
+
+    Returns (4, size): ln x, slope, what is left of the excess, nan at points that are in no piece; and 0 where the root
+    did not settle within its bounds (1 elsewhere).
+    """
+    width = pieces.right - pieces.left
+    piece = np.repeat(np.arange(width.size), width - 1)
+    before = np.cumsum(width - 1) - (width - 1)
+    offset = np.arange(piece.size) - before[piece] + 1
+    share = offset / width[piece]
+    start = np.zeros(piece.size)
+    for column in pieces.starts.T[::-1]:
+        start = start * share + column[piece]
+    slope = (1 - share) * pieces.slopes[piece, 0] + share * pieces.slopes[piece, 1]
+    points = pieces.left[piece] + offset
+    found = np.full((4, size), np.nan)
+    found[3] = 1.0
+    near = secants(excess, points, start, slope, tol)
+    near[3] *= (near[0] > pieces.bounds[piece, 0]) & (near[0] < pieces.bounds[piece, 1])
+    found[:, points] = near
+    return found
 
 
 def secants(

@@ -98,45 +98,54 @@ def _space() -> dict[str, Any]:
     return space
 
 
-SECANTS = '''
-def secants(start, slopes, {others}, tol, out):
-    for i in range(start.size):
-        log, slope, share, settled = start[i], slopes[i], 0.2, 0.0
-        gap = point(log, {columns})[0]
-        for turn in range(6):
-            if gap != gap:  # a tile is missing at log
-                break
-            step = -gap / slope
-            left = abs(step) * share
-            log += step
-            if left < 0.01 * tol:
-                gap, settled = left * abs(slope), 1.0
-                break
-            value = point(log, {columns})[0]
-            fresh = (value - gap) / step
-            if abs(step) > 1e-7 and fresh != 0.0:
-                slope = fresh
-            share = min(abs(value / (slope * step)), 1.0)
-            gap = value
-        out[0, i], out[1, i], out[2, i], out[3, i] = log, slope, gap, settled
+MARCH = '''
+def march(left, right, starts, slopes, bounds, {columns}, tol, out):
+    for p in range(left.size):
+        width = right[p] - left[p]
+        for i in range(left[p] + 1, right[p]):
+            t = (i - left[p]) / width
+            log = 0.0
+            for k in range(starts.shape[1] - 1, -1, -1):
+                log = log * t + starts[p, k]
+            slope = (1.0 - t) * slopes[p, 0] + t * slopes[p, 1]
+            share, settled = {rough}, 0.0
+            gap = point(log, {here})[0]
+            for turn in range({turns}):
+                if gap != gap:  # a tile is missing at log
+                    break
+                step = -gap / slope
+                left_over = abs(step) * share
+                log += step
+                if left_over < 0.01 * tol:
+                    gap, settled = left_over * abs(slope), 1.0
+                    break
+                value = point(log, {here})[0]
+                fresh = (value - gap) / step
+                if abs(step) > 1e-7 and fresh != 0.0:
+                    slope = fresh
+                share = min(abs(value / (slope * step)), 1.0)
+                gap = value
+            if not (log > bounds[p, 0] and log < bounds[p, 1]):
+                settled = 0.0
+            out[0, i], out[1, i], out[2, i], out[3, i] = log, slope, gap, settled
 '''
-"""The rule of `follow.secants` for one point after the other: same steps, same ends."""
+"""The rule of `follow.march` for one point after the other: same steps, same ends."""
 
 
 @cache
-def compiled_loops(source: str) -> tuple[Callable[..., None], Callable[..., None]] | None:
-    """``loop`` and ``secants`` of a generated source; None without Numba."""
+def compiled_loops(source: str) -> tuple[Callable[..., int], Callable[..., None]] | None:
+    """``loop`` and ``march`` of a generated source; None without Numba."""
     numba = _numba()
     if numba is None:
         return None
     space = dict(_space())
     exec(compile(source, "<gatefield generated>", "exec"), space)
-    for name in ("point", "loop", "secants"):
+    for name in ("point", "loop", "march"):
         space[name] = numba.njit(space[name], error_model="numpy", nogil=True)
-    return space["loop"], space["secants"]
+    return space["loop"], space["march"]
 
 
-def compiles(loop: Callable[..., None], arguments: Sequence[np.ndarray]) -> bool:
+def compiles(loop: Callable[..., int], arguments: Sequence[np.ndarray]) -> bool:
     """Whether the loop can be compiled for such arguments: a cell's own functions may use what Numba does not know."""
     numba = _numba()
     assert numba is not None

@@ -145,7 +145,7 @@ def main() -> None:
     for k in range(0, side, rows):
         start = time.process_time()
         columns = [x.ravel() for x in np.meshgrid(g[k : k + rows], r, indexing="ij")]
-        found = plan.evaluate(columns, side, 1e-12, largest=True)
+        found = plan.evaluate(columns, side, 1e-10, largest=True)
         q[k : k + rows] = found.values["q[W_h]"].reshape(-1, side)
         radius[k : k + rows] = found.values["spectral_radius"].reshape(-1, side)
         error[k : k + rows] = (found.errors["spectral_radius"] / found.values["spectral_radius"]).reshape(-1, side)
@@ -155,7 +155,7 @@ def main() -> None:
     again = time.process_time()
     for k in range(0, side, rows):
         columns = [x.ravel() for x in np.meshgrid(g[k : k + rows], r, indexing="ij")]
-        plan.evaluate(columns, side, 1e-12, largest=True)
+        plan.evaluate(columns, side, 1e-10, largest=True)
     rate = (time.process_time() - again) / side**2
     print(f"grid of {side * side} points: {whole:.2f} s of CPU with {whole - rate * side**2:.2f} s of tables, "
           f"{rate * 1e6:.2f} us a point; largest relative error estimate {error.max():.1e}; "
