@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -188,6 +189,20 @@ def test_a_budget_stops_with_what_is_there(tmp_path: Path, capsys: pytest.Captur
     assert "stopped" in found["verdict"]
     assert {name for row in found["regimes"] for name in row} == {"undecided"}
     assert data.exists()
+
+
+def test_what_is_there_is_written_however_long_that_takes(
+    leaky: PhaseDiagram, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "leaky.toml"
+    path.write_text(LEAKY)
+    monkeypatch.setattr("solvers.cli.alarm.GRACE", 0.0)
+    monkeypatch.setattr("solvers.cli.phase.phase", lambda *_given, **_named: leaky)
+    monkeypatch.setattr("solvers.cli.phase.write_dataset", lambda *_given: time.sleep(3.0))
+    code = main(["phase", str(path), "--x", "g=0.2:3:15", "--y", "s=0.2:2:10", "--budget", "2", "--json",
+                 "-o", str(tmp_path / "d.nc")])  # fmt: skip
+    assert code == 0
+    assert json.loads(capsys.readouterr().out)["verdict"] == "converged"
 
 
 def static(state: str, stability: str, complexity: float = 0.0) -> StaticState:

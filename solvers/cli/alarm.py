@@ -31,5 +31,11 @@ def limited(seconds: float | None) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
+def stop_alarm() -> None:
+    """No alarm any more: the work has stopped, and what is left is to write what it found."""
+    if hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread():
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+
+
 def _ring(number: int, frame: FrameType | None) -> None:
     raise BudgetSpent("stopped by the time budget")

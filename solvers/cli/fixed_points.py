@@ -7,6 +7,7 @@ import argparse
 from derive.cell.spec import Cell
 from derive.errors import ParameterError
 from solvers.branches.static import check_grid, fixed_points
+from solvers.cli.alarm import stop_alarm
 from solvers.cli.assignments import assignments
 from solvers.cli.chosen import chosen_cell
 from solvers.cli.objects import print_found
@@ -27,6 +28,7 @@ def run(given: argparse.Namespace) -> int:
     target = None if given.plot is None else writable_figure(given.plot)
     with Progress(f"static solutions of {cell.name}"):
         found = fixed_points(cell, over, assignments(given.parameters), tol=given.tol)
+        stop_alarm()
         if target is not None:
             from solvers.plots.branches import branches_figure  # optional dependency
 

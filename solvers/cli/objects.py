@@ -9,6 +9,7 @@ from typing import Any
 
 from derive.cell import Cell, resolve
 from solvers.budget import BudgetSpent
+from solvers.cli.alarm import stop_alarm
 from solvers.cli.assignments import assignments
 from solvers.solution import plain
 
@@ -24,11 +25,13 @@ def unfinished(cell: Cell, given: argparse.Namespace, spent: BudgetSpent, **rest
 
 def print_json(found: Mapping[str, Any]) -> None:
     """Print the object; numbers that are not finite become null."""
+    stop_alarm()
     print(json_text(found), end="")
 
 
 def print_found(given: argparse.Namespace, found: Mapping[str, Any], text: Callable[[dict[str, Any]], str]) -> None:
     """Print what a command found: the object with ``--json``, else its text."""
+    stop_alarm()
     if given.json:
         print_json(found)
     else:

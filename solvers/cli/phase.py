@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from solvers.branches.static import check_grid
+from solvers.cli.alarm import stop_alarm
 from solvers.cli.assignments import assignments
 from solvers.cli.chosen import chosen_cell
 from solvers.cli.objects import print_found
@@ -25,6 +26,7 @@ def run(given: argparse.Namespace) -> int:
     figure = None if given.plot is None else writable_figure(given.plot)
     with Progress(f"phase diagram of {cell.name}"):
         found = phase(cell, x, y, assignments(given.parameters), moving=not given.static, seed=given.seed)
+        stop_alarm()
         if data is not None:
             write_dataset(found, data)
         if figure is not None:
