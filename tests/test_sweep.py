@@ -417,6 +417,32 @@ def test_killed_runs_end_with_the_same_bytes(tmp_path: Path) -> None:
     assert digest(killed) == digest(calm)
 
 
+def test_workers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
+    code = """
+import os, time
+from solvers.sweep.pool import Pool
+if __name__ == "__main__":
+    with Pool(1) as pool:
+        print(pool.executor.submit(os.getpid).result(), flush=True)
+        pool.executor.submit(time.sleep, 600)
+        time.sleep(600)
+"""
+    script = tmp_path / "script.py"
+    script.write_text(code)
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        worker = int(process.stdout.readline())
+        os.kill(worker, 0)
+        process.send_signal(signal.SIGKILL)
+    for _ in range(100):
+        try:
+            os.kill(worker, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    raise AssertionError("the worker lives on")
+
+
 @pytest.mark.slow
 def test_fifty_kills_lose_nothing(tmp_path: Path) -> None:
     count = 0

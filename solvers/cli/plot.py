@@ -12,7 +12,7 @@ from solvers.sweep.select import open_sweep, select
 
 def run(given: argparse.Namespace) -> int:
     """Draw a quantity of a sweep."""
-    path = writable_figure(given.output)
+    path = writable_figure(given.output, "-o")
     shown = select(open_sweep(Path(given.store)), given.quantity, given.x, given.y, assignments(given.at))
     from solvers.plots.sweep import sweep_figure  # optional dependency
 

@@ -70,15 +70,15 @@ def _finish(given: argparse.Namespace, found: Mapping[str, Any], converged: bool
     return 0 if converged else 3
 
 
-def writable_figure(path: str) -> Path:
-    """The path of a figure, if one can be written there.
+def writable_figure(path: str, option: str = "--plot") -> Path:
+    """The path of a figure, given with an option, if one can be written there.
 
     Raises GatefieldError where Matplotlib is missing or the path cannot be written.
     """
     if find_spec("matplotlib") is None:
-        raise GatefieldError("--plot needs Matplotlib, which is not installed: pip install 'gatefield[plots]'")
+        raise GatefieldError(f"{option} needs Matplotlib, which is not installed: pip install 'gatefield[plots]'")
     if Path(path).suffix.lower() not in FORMATS:
-        raise GatefieldError(f"--plot {path}: the name of a figure ends with {', '.join(FORMATS)}")
+        raise GatefieldError(f"{option} {path}: the name of a figure ends with {', '.join(FORMATS)}")
     return writable_file(path)
 
 
