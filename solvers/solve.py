@@ -187,6 +187,7 @@ def spectrum_numbers(spectrum: SpectrumResult) -> tuple[dict[str, Any], dict[str
         "spectral_abscissa": spectrum.abscissa,
         "filament": list(spectrum.filament) if spectrum.filament else None,
         "outliers": [[z.real, z.imag] for z in spectrum.outliers],
+        **({"outliers_in_holes": [[z.real, z.imag] for z in spectrum.inner]} if spectrum.inner else {}),
         "atoms": [_atom_record(atom) for atom in spectrum.atoms],
         "eta": spectrum.edge_eta,
     }
@@ -195,6 +196,7 @@ def spectrum_numbers(spectrum: SpectrumResult) -> tuple[dict[str, Any], dict[str
         "spectral_abscissa": spectrum.abscissa_error,
         "filament": [spectrum.abscissa_error, 0.0] if spectrum.filament else None,
         "outliers": list(spectrum.outlier_errors),
+        **({"outliers_in_holes": list(spectrum.inner_errors)} if spectrum.inner else {}),
         "atoms": [0.0 for _ in spectrum.atoms],
         "eta": 0.0,
     }

@@ -10,6 +10,7 @@ import pytest
 from derive import load, mean_field, parse_cell
 from derive.cell import resolve
 from derive.cell.orthogonal import orthogonal
+from derive.cell.spec import Cell
 from derive.cell.substitute import substitute
 from solvers.branches.static import fixed_points
 from solvers.compare.curves import outside
@@ -19,7 +20,9 @@ from solvers.mean_field_draw import MeanFieldDraw
 from solvers.phase import phase
 from solvers.simulate import Network, eigenvalues, plant, relax
 from solvers.simulate.planted import _rotated
+from solvers.solution import Solved
 from solvers.solve import solve
+from solvers.spectrum import SpectrumResult, spectrum_of
 from solvers.spectrum.density import Disk, static_density
 
 NESTED = """
@@ -112,6 +115,61 @@ def test_outliers_of_planted_orthogonal_networks_are_those_of_the_formula(case: 
     assert 4 * error < 0.5 * (outlier - edge)  # an outlier that was not there would be seen
 
 
+IN_HOLES = {
+    "one": "h' = tanh(W @ h)\n[weights]\nW = 1.35",
+    "gated": "h' = c*h + (1 - c)*tanh(W @ h)\n[weights]\nW = 1.35\n[parameters]\nc = 0.3",
+    "two states": "h' = tanh(W @ c)\nc' = tanh(V @ h)\n[weights]\nW = 1.3\nV = 1.1",
+    "nested": "r = 1 + tanh(V @ h)/2\nh' = tanh(W @ (r*h))\n[weights]\nW = 1.25\nV = 0.3",
+}
+
+
+def in_holes(name: str, haar: tuple[str, ...]) -> tuple[Cell, Solved, SpectrumResult]:
+    equations, head, rest = IN_HOLES[name].partition("[weights]")
+    cell = orthogonal(parse_cell(f'name = "made-up"\nequations = """\n{equations}"""\n{head}{rest}\n'), haar)
+    solved = solve(cell)
+    at = solved.solutions[-1].linearised_at
+    return cell, solved, spectrum_of(solved.theory, at, solved.same_evaluator(), 1e-9)
+
+
+def test_an_outlier_in_a_hole_has_its_closed_form() -> None:
+    """h' = tanh(W h): lam = q / E[u sinh u cosh u], inside the hole of radius sigma / sqrt(E[cosh^4 u])."""
+    _, solved, found = in_holes("one", ("W",))
+    q = solved.solutions[-1].numbers["q"]["W"]
+    u = np.sqrt(q) * np.linspace(-9.0, 9.0, 4001)
+    weight = np.exp(-0.5 * u**2 / q) / np.exp(-0.5 * u**2 / q).sum()
+    exact = q / float(weight @ (u * np.sinh(u) * np.cosh(u)))
+    (value,), (error,) = found.inner, found.inner_errors
+    assert abs(value - exact) < error + 1e-7
+    assert error < 1e-3
+    assert exact < 1.35 / np.sqrt(float(weight @ np.cosh(u) ** 4))
+    _, _, plain = in_holes("one", ())
+    assert plain.inner == ()
+
+
+@pytest.mark.parametrize(("name", "haar"), [
+    ("one", ("W",)), ("gated", ("W",)), ("nested", ("W",)),
+    pytest.param("nested", ("W", "V"), marks=pytest.mark.slow),
+    pytest.param("two states", ("W", "V"), marks=pytest.mark.slow),
+])  # fmt: skip
+def test_outliers_in_holes_are_those_of_planted_networks(name: str, haar: tuple[str, ...]) -> None:
+    """At N = 300, to four standard errors and O(1/N); the rest of the spectrum keeps away."""
+    cell, solved, found = in_holes(name, haar)
+    assert found.inner
+    draw, N, gaps = MeanFieldDraw(solved.theory, solved.solutions[-1].values), 300, []
+    for seed in range(8):
+        network = Network(cell, resolve(cell), N, np.random.default_rng(seed))
+        point = plant(network, draw(N, network.rng))
+        if abs(np.log(point.Q["h"] / solved.solutions[-1].numbers["Q"]["h"])) < 0.15:
+            own = eigenvalues(network.jacobian(point.state))
+            gaps.append(own[np.abs(own - found.inner[0]).argmin()].real - found.inner[0].real)
+            distances = np.sort(np.abs(own - found.inner[0]))
+            assert distances[1] > 1.5 * distances[0]
+    assert len(gaps) >= 3
+    error = np.std(gaps, ddof=1) / np.sqrt(len(gaps))
+    assert abs(np.mean(gaps)) < 4 * error + 4.0 / N + found.inner_errors[0]
+    assert 4 * error < 0.6 * found.inner[0].real  # none at all, or one at zero, would be seen
+
+
 @pytest.mark.slow
 def test_stability_along_branches_is_that_of_orthogonal_networks() -> None:
     """Planted networks of N = 200 on either side of where the support crosses the unit circle."""
@@ -132,8 +190,8 @@ def test_stability_along_branches_is_that_of_orthogonal_networks() -> None:
 
 
 def test_phase_diagrams_of_orthogonal_weights_have_the_curves_of_gaussian_ones() -> None:
-    text = 'name = "leaky"\nequations = "dx/dt = -x + J @ tanh(x)"\n[weights]\nJ = "g*s"\n[parameters]\ng = 1.0\ns = 1.0\n'
-    plain = parse_cell(text)
+    text = 'name = "leaky"\nequations = "dx/dt = -x + J @ tanh(x)"\n[weights]\nJ = "g*s"\n'
+    plain = parse_cell(text + "[parameters]\ng = 1.0\ns = 1.0\n")
     own, gaussian = (
         phase(cell, ("g", 0.2, 3.0, 4), ("s", 0.2, 2.0, 4), moving=moving)
         for cell, moving in ((orthogonal(plain, ("J",)), True), (plain, False))

@@ -256,18 +256,18 @@ def at_rest(solved: Solved, N: int, seeds: int) -> list[list[float]]:
     rows = SingularRows(solved, solution, settings)
     prepare = Preparation(solved.theory, settings, solution, others, 0)
     found = []
-    for sequence in np.random.SeedSequence(5).spawn(seeds):
-        prepared = prepare(sequence, N)
-        if prepared.state is not None:
+    for sequence in np.random.SeedSequence(5).spawn(4 * seeds):  # planted orthogonal networks may lie on other branches
+        prepared = prepare(sequence, N) if len(found) < seeds else None
+        if prepared is not None and prepared.state is not None:
             units = sites_of(prepared.network, prepared.state)
             measured = rows.measure(prepared.linearise().jacobian(), units)
             found.append([measured[name] - rows.theory(name)[0] for name in measured])
-    assert len(found) >= 0.6 * seeds
+    assert len(found) == seeds
     return found
 
 
 def compare_singular(name: str, ensemble: str, N: int, seeds: int) -> None:
-    """The limit of large N from N and N/2, within five standard errors, the theory's error and the next order in 1/N."""
+    """The limit from N and N/2, within five standard errors, the theory's error and the next order in 1/N."""
     cell = load(name)
     if ensemble == "orthogonal":
         cell = orthogonal(cell, [field.weight for field in site_form(cell).fields])

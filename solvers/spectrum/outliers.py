@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from scipy.optimize import brentq
@@ -23,6 +24,24 @@ class Outliers:
     errors: tuple[float, ...]
 
 
+class Condition(Protocol):
+    """What vanishes at isolated eigenvalues."""
+
+    def determinant(self, lam: np.ndarray, rtol: float) -> np.ndarray:
+        """det(1 - A) at lam (n,)."""
+
+
+class Region(Protocol):
+    """Where isolated eigenvalues are sought: negative there, at resolution eta."""
+
+    @property
+    def eta(self) -> float:
+        """Distance from the real axis at which its points are taken."""
+
+    def __call__(self, lam: np.ndarray, rtol: float) -> np.ndarray:
+        """ln of the spectral radius of a gain at lam (n,)."""
+
+
 def find_outliers(outlier: OutlierMap, resolved: Resolved, support: Support, reach: tuple[float, float]) -> Outliers:
     """Roots outside the support within a disk beyond which no root can be.
 
@@ -33,9 +52,9 @@ def find_outliers(outlier: OutlierMap, resolved: Resolved, support: Support, rea
     finite = [x for x in reach if np.isfinite(x)]
     size = max([1.0, *(abs(x) for x in finite), support.radius or 0.0])
     radius = _outer_radius(outlier, size)
-    real = _real_roots(outlier, resolved, radius)
-    complex_roots = _complex_roots(outlier, resolved, radius)
-    values = sorted([*real, *complex_roots, *(r.conjugate() for r in complex_roots)], key=lambda z: (-z.real, z.imag))
+    real = real_roots(outlier, resolved, radius)
+    others = complex_roots(outlier, resolved, radius)
+    values = sorted([*real, *others, *(r.conjugate() for r in others)], key=lambda z: (-z.real, z.imag))
     return Outliers(tuple(values), tuple(1e-8 * max(abs(v), 1.0) for v in values))
 
 
@@ -56,7 +75,8 @@ def _shifted(lam: np.ndarray, eta: float) -> np.ndarray:
     return lam.real + 1j * np.maximum(np.abs(lam.imag), eta)
 
 
-def _real_roots(outlier: OutlierMap, resolved: Resolved, radius: float) -> list[complex]:
+def real_roots(outlier: Condition, resolved: Region, radius: float) -> list[complex]:
+    """Real roots within a circle about zero, in the region."""
     eta = 1e-9
     x = radius * np.sinh(np.linspace(-3, 3, REAL_POINTS)) / np.sinh(3)
     x = np.unique(np.concatenate([x, np.linspace(-radius, radius, REAL_POINTS)]))
@@ -71,7 +91,7 @@ def _real_roots(outlier: OutlierMap, resolved: Resolved, radius: float) -> list[
     return roots
 
 
-def _bracketed(outlier: OutlierMap, low: float, high: float, eta: float) -> float | None:
+def _bracketed(outlier: Condition, low: float, high: float, eta: float) -> float | None:
     """Root between two real points; with no shift where L has no spectrum there, else at resolution eta."""
 
     def value(shift: float):  # type: ignore[no-untyped-def]
@@ -87,7 +107,7 @@ def _bracketed(outlier: OutlierMap, low: float, high: float, eta: float) -> floa
     return None
 
 
-def _complex_roots(outlier: OutlierMap, resolved: Resolved, radius: float) -> list[complex]:
+def complex_roots(outlier: Condition, resolved: Region, radius: float) -> list[complex]:
     """Newton from local minima of |det| on a grid of the upper half plane."""
     x, y = np.linspace(-radius, radius, 2 * GRID), radius * np.linspace(0.02, 1.0, GRID) ** 1.5
     lam = x[None, :] + 1j * y[:, None]
@@ -99,7 +119,7 @@ def _complex_roots(outlier: OutlierMap, resolved: Resolved, radius: float) -> li
     starts = lam[(size <= around) & (size < 0.9)]
     roots: list[complex] = []
     for start in starts:
-        root = _newton(outlier, complex(start))
+        root = newton_root(outlier, complex(start))
         if root is None or root.imag < 1e-4 * radius or abs(root) > 1.05 * radius:
             continue
         if resolved(np.array([root]), 1e-6)[0] < 0 and not any(abs(root - other) < 1e-6 * radius for other in roots):
@@ -107,7 +127,8 @@ def _complex_roots(outlier: OutlierMap, resolved: Resolved, radius: float) -> li
     return roots
 
 
-def _newton(outlier: OutlierMap, z: complex) -> complex | None:
+def newton_root(outlier: Condition, z: complex) -> complex | None:
+    """The root in the upper half plane that Newton's method finds from z, None where it finds none."""
     for _ in range(40):
         h = 1e-5 * max(abs(z), 1e-3)
         value = outlier.determinant(np.array([z, z + h, z - h]), TOL)

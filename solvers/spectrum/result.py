@@ -11,6 +11,7 @@ from solvers.averages import Evaluator, Values
 from solvers.budget import check_budget
 from solvers.result import CONVERGED
 from solvers.spectrum.gain import GainMatrix, OutlierMap
+from solvers.spectrum.holes import find_in_holes
 from solvers.spectrum.outliers import Outliers, find_outliers
 from solvers.spectrum.real_edge import without_resolution
 from solvers.spectrum.sites import Atom, SiteSpectrum, site_spectrum
@@ -25,8 +26,9 @@ class SpectrumResult:
     boundary : closed curves (complex, first point repeated) at resolution eta; radius, abscissa : of the support at
     resolution edge_eta (0 where they lie on the real axis beyond the range of L), None where there is no support;
     filament : real range of L beyond the support (eigenvalues of vanishing density);
-    outliers : isolated eigenvalues; atoms : exact eigenvalues of L that no field moves; divergent : the gain matrix
-    averages the square of a delta function.
+    outliers : isolated eigenvalues outside the support; inner : those in holes of it, where ``curves`` are asked for;
+    atoms : exact eigenvalues of L that no field moves; divergent : the gain matrix averages the square of a delta
+    function.
     """
 
     boundary: tuple[np.ndarray, ...]
@@ -39,6 +41,8 @@ class SpectrumResult:
     outlier_errors: tuple[float, ...]
     atoms: tuple[Atom, ...]
     eta: float
+    inner: tuple[complex, ...] = ()
+    inner_errors: tuple[float, ...] = ()
     edge_eta: float = 0.0
     divergent: bool = False
     verdict: str = CONVERGED
@@ -65,7 +69,9 @@ def spectrum_of(
     gain = GainMatrix(theory, values, evaluator, min(tol, 1e-10))
     support = without_resolution(gain, find_support(gain, sites.sample, eta=eta, curves=curves), sites.range)
     check_budget()
-    outliers, orthogonal = Outliers((), ()), orthogonal_weights(theory)
+    outliers, inner, orthogonal = Outliers((), ()), Outliers((), ()), orthogonal_weights(theory)
+    if isolated and orthogonal and curves and support.boundary:
+        inner = find_in_holes(theory, values, float(np.abs(np.concatenate(support.boundary)).max()))
     if isolated:
         outliers = find_outliers(
             OutlierMap(theory, values, evaluator, min(tol, 1e-10)), Resolved(gain, support.eta), support,
@@ -82,6 +88,8 @@ def spectrum_of(
         outliers.errors,
         sites.atoms,
         support.eta,
+        inner.values,
+        inner.errors,
         edge_eta=support.eta if support.edge_eta is None else support.edge_eta,
         verdict=_verdict(support),
         notes=(ORTHOGONAL.format(", ".join(orthogonal)),) if orthogonal else (),
@@ -90,7 +98,7 @@ def spectrum_of(
 
 ORTHOGONAL = (
     "{} is orthogonal: the support may have holes inside the boundary, where the density is zero; isolated eigenvalues "
-    "in holes are not sought"
+    "in holes are sought where every field has a matrix of its own and moves every unit"
 )
 
 

@@ -118,11 +118,12 @@ def _points(record: Record, errors: Record) -> Iterator[tuple[str, str]]:
     if record.get("filament"):
         low, high = record["filament"]
         yield "filament", f"{short(low)} to {'infinity' if high is None else short(high)} on the real axis"
-    outliers = record.get("outliers") or ()
-    own = errors.get("outliers") or [None] * len(outliers)
-    for (real, imaginary), error in zip(outliers, own, strict=False):
-        turned = f" {'+' if imaginary >= 0 else '−'} {abs(imaginary):.8g}i" if imaginary else ""
-        yield "outlier", compact(real, error) + turned
+    for name, label in (("outliers", "outlier"), ("outliers_in_holes", "outlier in a hole")):
+        outliers = record.get(name) or ()
+        own = errors.get(name) or [None] * len(outliers)
+        for (real, imaginary), error in zip(outliers, own, strict=False):
+            turned = f" {'+' if imaginary >= 0 else '−'} {abs(imaginary):.8g}i" if imaginary else ""
+            yield label, compact(real, error) + turned
     for atom in record.get("atoms") or ():
         share = f"{100 * atom['fraction']:.3g} % of all eigenvalues"
         if "range" in atom:
