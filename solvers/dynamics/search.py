@@ -31,12 +31,13 @@ NO_PRODUCTS = (
 
 
 def dynamics(
-    cell: Cell, parameters: Mapping[str, object] | None = None, *, tol: float | None = None, seed: int = 0
-) -> Dynamics:
+    cell: Cell, parameters: Mapping[str, object] | None = None, *, tol: float | None = None, seed: int = 0,
+    fixed_points: bool = True,
+) -> Dynamics:  # fmt: skip
     """Stationary states: stable fixed points, and states that fluctuate for ever, with errors and verdicts.
 
     parameters : by name, defaults for the others; tol : relative accuracy asked of q and Q (unless given, 1e-8 where no
-    sampling is needed, 1e-2 where it is); seed : of sampled paths.
+    sampling is needed, 1e-2 where it is); seed : of sampled paths; fixed_points : also look for stable ones.
 
     Raises
     ------
@@ -52,13 +53,14 @@ def dynamics(
     complete = True
     try:
         found, notes = _moving(site, settings, tol, seed)
-        fixed, remarks = stable_fixed_points(cell, site, parameters, settings)
-        found, notes = found + fixed, notes + remarks
+        if fixed_points:
+            fixed, remarks = stable_fixed_points(cell, site, parameters, settings)
+            found, notes = found + fixed, notes + remarks
         check_budget()
     except BudgetSpent as spent:
         notes.append(f"{spent}: what was found by then is here; raise --budget for the rest")
         complete = False
-    if not found and complete:
+    if not found and complete and fixed_points:
         notes.append(
             "no stationary state was found: the network diverges, oscillates for ever, units rest in several states, "
             "or it sits at an onset where activity is too small and too slow to be resolved"

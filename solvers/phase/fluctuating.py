@@ -37,4 +37,4 @@ def fluctuates(cell: Cell, parameters: Mapping[str, object], seed: int) -> bool:
         except (Vanishes, Diverges):
             return False
         return True
-    return any(state.dt is not None for state in dynamics(cell, parameters, seed=seed).solutions)
+    return any(state.dt is not None for state in dynamics(cell, parameters, seed=seed, fixed_points=False).solutions)

@@ -123,7 +123,8 @@ class Prober:
         if not self.moving:
             return _without_dynamics(x, y, statics, "time-dependent states were not asked for")
         try:
-            found = dynamics(self.cell, {**self.others, self.names[0]: x, self.names[1]: y}, tol=TOL, seed=self.seed)
+            given = {**self.others, self.names[0]: x, self.names[1]: y}
+            found = dynamics(self.cell, given, tol=TOL, seed=self.seed, fixed_points=False)
         except BudgetSpent:
             raise
         except GatefieldError as reason:
