@@ -450,7 +450,7 @@ def test_fifty_kills_lose_nothing(tmp_path: Path) -> None:
         calm, killed = tmp_path / f"calm{jobs}.zarr", tmp_path / f"killed{jobs}.zarr"
         kill_and_resume(calm, 200, seconds, jobs, [], begun=True)
         for round_of in range(3):
-            moments = [random.uniform(0, reach) for _ in range(9)]
+            moments = [random.uniform(0, reach) for _ in range(10)]
             count += kill_and_resume(killed, 200, seconds, jobs, moments, begun=round_of != 2)
             assert digest(killed) == digest(calm)
             for file in killed.rglob("*"):
@@ -464,7 +464,7 @@ def test_fifty_kills_lose_nothing(tmp_path: Path) -> None:
 def cluster() -> Iterator[Any]:
     """Three dask workers, each a process of its own, restarted when it dies."""
     distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(n_workers=3, threads_per_worker=1, dashboard_address=None) as cluster:
+    with distributed.LocalCluster(n_workers=3, threads_per_worker=1, dashboard_address=":0") as cluster:
         yield cluster
 
 
@@ -498,7 +498,7 @@ def test_a_dask_cluster_by_its_address(
     monkeypatch.setattr(import_module("solvers.sweep.cluster"), "PATIENCE", 1)
     assert main([*command, "tcp://127.0.0.1:9"]) == 2
     assert "no scheduler answers" in capsys.readouterr().err
-    with type(cluster)(n_workers=0, dashboard_address=None) as empty:
+    with type(cluster)(n_workers=0, dashboard_address=":0") as empty:
         assert main([*command, empty.scheduler_address]) == 2
         assert "has no workers" in capsys.readouterr().err
     monkeypatch.undo()
