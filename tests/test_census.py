@@ -11,13 +11,14 @@ from made_up_cells import NESTED, PAIR, TWO_STATES
 from derive import load, parse_cell
 from derive.cell import resolve
 from derive.errors import AnsatzError, ParameterError
+from solvers.averages import Estimate
 from solvers.budget import budget
-from solvers.census.census import take_census
+from solvers.census.census import Kind, NetworkCensus, take_census
 from solvers.census.descent import descend
 from solvers.census.residual import SiteResidual
 from solvers.census.richness import unseen
 from solvers.cli import main
-from solvers.compare.census import census
+from solvers.compare.census import FixedPointCensus, census
 from solvers.simulate import Network
 from solvers.simulate.fixed_point import velocity
 
@@ -117,6 +118,20 @@ def test_numbers_of_two_sizes_beside_the_theory():
     assert [size["N"] for size in record["sizes"]] == [12, 24]
     assert record["sizes"][1]["mean_found"] > 0
     assert sum(record["sizes"][1]["unstable"].values()) == sum(record["sizes"][1]["found"])
+    assert "fewer than 4 networks" in found.bound
+
+
+def test_a_number_below_the_bound_is_called_so():
+    def networks(counts):
+        kinds = (Kind(np.zeros((1, 1)), count, 0, {"x": 1.0}, captures=9) for count in counts)
+        return tuple(NetworkCensus(True, [kind]) for kind in kinds)
+
+    def bound(larger):
+        sizes = networks([10, 11, 9, 10]), networks(larger)
+        return FixedPointCensus(load("rate"), {}, (50, 100), sizes, Estimate(0.0107, 1e-6), 0).bound
+
+    assert "at least as fast" in bound([17, 18, 16, 17])  # exp(50 * 0.0107) = 1.7
+    assert "more slowly" in bound([10, 11, 9, 10])
 
 
 def test_the_command(capsys):
@@ -133,6 +148,22 @@ def test_what_has_no_fixed_points_is_refused():
         census(load("gru"), {"R": 1.0, "nu_h": 1.0}, N=20)
     with pytest.raises(ParameterError, match="too small"):
         census(load("rate"), {"g": 2.0}, N=6)
+
+
+def test_searches_that_all_fail_are_no_count():
+    jump = """
+equations = '''
+h' = h/2 + tanh(W @ (step(A @ h)*h) + b)/2
+'''
+[weights]
+W = 3.0
+A = 1.0
+[biases]
+b = { mean = 0.1, std = 0.2 }
+"""
+    found = census(parse_cell(jump), {}, N=24, seeds=1, searches=6)
+    assert "nearly all searches" in found.verdict
+    assert found.bound == "not compared"
 
 
 def test_a_budget_ends_with_what_was_found():

@@ -26,6 +26,12 @@ from solvers.threads import one_thread
 CLEAR = 3.0
 """Standard errors by which networks have to lie below a bound to contradict it."""
 
+LEAST_NETWORKS = 4
+"""Networks of each size from which the scatter of their numbers is known well enough for that."""
+
+LOST = 0.98
+"""Share of searches without a fixed point above which those that there are may all have been missed."""
+
 ENOUGH = 0.25
 """Share of fixed points that may be missed, by the estimate, for a census to be called complete."""
 
@@ -66,6 +72,11 @@ class FixedPointCensus:
         stopped = [network.stopped for network in every if network.stopped]
         if stopped or any(not own for own in self.networks):
             return f"not converged: {stopped[0] if stopped else 'no network was searched'}"
+        if lost := sum(network.lost >= LOST * network.tried for network in every):
+            return (
+                f"not converged: in {lost} of {len(every)} networks nearly all searches ended at slow points; (a) an "
+                "activation jumps or has kinks: use a smooth one; (b) raise --starts; (c) take a smaller N"
+            )
         met, missed = sum(n.found for n in every), sum(n.estimated.value - n.found for n in every)
         if missed > ENOUGH * max(met, 1):
             return (
@@ -82,6 +93,8 @@ class FixedPointCensus:
         growth = self.growth
         if self.level is None or not np.isfinite([growth.value, growth.error]).all():
             return "not compared"
+        if min(len(own) for own in self.networks) < LEAST_NETWORKS:
+            return f"not compared: fewer than {LEAST_NETWORKS} networks of a size say little about scatter (--seeds)"
         below = self.level.value - growth.value
         if below > CLEAR * np.hypot(growth.error, self.level.error):
             return "the number grows more slowly than the bound between these sizes: prefactors still count"
