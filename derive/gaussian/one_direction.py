@@ -38,8 +38,11 @@ class StandardAverage:
         return frozenset(self.integrand.free_symbols - {X})
 
 
-def standard_average(integrand: sp.Expr, law: Law) -> StandardAverage | None:
-    """The standard form of E[integrand]; None where it has several directions or the root of an equation in it."""
+def standard_average(integrand: sp.Expr, law: Law, *, poles: bool = False) -> StandardAverage | None:
+    """The standard form of E[integrand]; None where it has several directions or the root of an equation in it.
+
+    poles : leave quotients as they are.
+    """
     if law.random(integrand) & (law.unknown | frozenset(law.depends)):
         return None
     reduced = reduce_forms((integrand,), law)
@@ -53,7 +56,7 @@ def standard_average(integrand: sp.Expr, law: Law) -> StandardAverage | None:
     inner = inner.replace(lambda n: isinstance(n, Fn), lambda n: Fn(n.name, n.order, sp.expand(n.argument)))
     constant = opened.xreplace({form.symbol: mean})
     found = StandardAverage(sp.S.One, inner, slope * mean + shift, slope**2 * variance, constant)
-    return _turned(_factored(_without_pole(found)))
+    return found if poles else _turned(_factored(_without_pole(found)))
 
 
 def _moments(form: Form, law: Law) -> tuple[sp.Expr, sp.Expr]:

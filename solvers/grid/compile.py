@@ -45,7 +45,7 @@ class Compiled:
         self._loop: Callable[..., int] | None = None
         self._march: Callable[..., None] | None = None
         if compiler and (loops := compiled_loops(_scalar_source(program, functions))) is not None:
-            nothing = [np.empty(0)] * len(program.inputs)
+            nothing: list[object] = [np.empty(0)] * len(program.inputs)
             if compiles(loops[0], [*nothing, *self._stored(), 0, np.empty((self._size, 0))]):
                 self._loop, self._march = loops
 

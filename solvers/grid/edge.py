@@ -7,16 +7,20 @@ decreases along the axis beyond all l, and the edge is the one place where its s
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import sympy as sp
 
-from derive.elementary import Fn
+from derive.elementary import Fn, X
+from derive.gaussian.average import Average
 from derive.gaussian.forms import affine_forms
 from derive.gaussian.law import Law
+from derive.gaussian.one_direction import standard_average
 from derive.theory import SpectralTheory, Theory
 from solvers.grid.program import Builder, Program, Unsupported, symbols_of
+from solvers.spectrum.support import ETA
 
 LAM = sp.Symbol("lam[real]", real=True)
 
@@ -27,12 +31,31 @@ BOUNDED = {"sigmoid": (sp.S.Zero, sp.S.One), "tanh": (sp.S.NegativeOne, sp.S.One
 @dataclass(frozen=True)
 class Pole:
     """An eigenvalue l of L over the sites: from ``low`` to ``high`` (in either order), or ``constant`` where the
-    variance of what it is a function of vanishes."""
+    variance of what it is a function of vanishes; function : the name of that function, mean : of its argument."""
 
     variance: sp.Expr
     low: sp.Expr
     high: sp.Expr
     constant: sp.Expr
+    function: str = ""
+    mean: sp.Expr = sp.S.Zero
+
+    def at(self, known: Mapping[sp.Symbol, sp.Expr]) -> Pole:
+        """The same where some parameters are numbers."""
+        variance, low, high, constant, mean = (
+            e.xreplace(known) for e in (self.variance, self.low, self.high, self.constant, self.mean)
+        )
+        return Pole(variance, low, high, constant, self.function, mean)
+
+
+@dataclass(frozen=True)
+class PlainGain:
+    """The same entries with their averages left as they are: integrands in `X`, LAM and symbols, with mean and variance
+    of X; entries : in LAM, the symbols ``names`` of the averages, and others."""
+
+    averages: tuple[tuple[sp.Symbol, sp.Expr, sp.Expr, sp.Expr], ...]
+    entries: tuple[sp.Expr, ...]
+    blocks: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -45,6 +68,7 @@ class EdgeProgram:
     gain: Program
     sizes: tuple[int, ...]
     poles: tuple[Pole, ...]
+    plain: PlainGain
 
 
 PLACE = (sp.Symbol("t[]", real=True), sp.Symbol("side[]", real=True), sp.Symbol("base[]", real=True))
@@ -91,9 +115,11 @@ def _pole(place: sp.Expr, law: Law) -> Pole:
     variance = sp.Add(
         *[c * d * law.covariance(s, t) for s, c in coefficients.items() for t, d in coefficients.items()]
     )
+    here = {forms[0].symbol: mean}
     slope = calls[0].argument.diff(forms[0].symbol)
     low, high = (plain.xreplace({symbol: end}) for end in BOUNDED[calls[0].name])
-    return Pole(slope**2 * variance, low, high, opened.xreplace({forms[0].symbol: mean}))
+    argument = calls[0].argument.xreplace(here)
+    return Pole(slope**2 * variance, low, high, opened.xreplace(here), calls[0].name, argument)
 
 
 def edge_program(theory: Theory, finish: Builder) -> EdgeProgram:
@@ -103,25 +129,73 @@ def edge_program(theory: Theory, finish: Builder) -> EdgeProgram:
     """
     spectrum = theory.spectrum
     assert spectrum is not None
-    poles = poles_of(spectrum, theory.law)
+    poles = tuple(pole.at(finish.known) for pole in poles_of(spectrum, theory.law))
     given: dict[sp.Expr, sp.Symbol] = {}
     moving = Builder(theory.law, finish.known_numbers, finish.tables)
     moving.assign(LAM, PLACE[1] * (PLACE[2] + sp.exp(PLACE[0])))
     outputs: list[sp.Expr] = []
     sizes: list[int] = []
+    plain = _Plain(theory.law, finish, given)
     for block in spectrum.blocks:
         K = sp.Matrix(len(block), len(block), lambda i, j, b=block: _entry(
             spectrum.K[b[i], b[j]].xreplace({spectrum.lam: LAM, spectrum.lam_conj: LAM}), finish, moving, given))
         own = [_log_radius(K)] if _nonnegative(spectrum, block) and len(block) <= 2 else list(K)
         sizes.append(0 if len(own) == 1 else len(block))
         outputs += own
+        plain.add(sp.Matrix(len(block), len(block), lambda i, j, b=block: spectrum.K[b[i], b[j]]), spectrum)
     needed = moving.program((), outputs)
     free = set().union(*(symbols_of(step) for _, step in needed.steps), *(o.free_symbols for o in needed.outputs))
-    free -= {*PLACE, *(symbol for symbol, _ in needed.steps)}
+    free |= plain.symbols()
+    free -= {LAM, *PLACE, *(symbol for symbol, _ in needed.steps)}
     known = {symbol: expression for expression, symbol in given.items()}
     pairs = tuple((s, known.get(s, s)) for s in sorted(free, key=str))
     program = Program((*PLACE, *(s for s, _ in pairs)), needed.steps, needed.outputs)
-    return EdgeProgram(pairs, program, tuple(sizes), poles)
+    return EdgeProgram(pairs, program, tuple(sizes), poles, plain.found())
+
+
+class _Plain:
+    """Collects what `PlainGain` holds."""
+
+    def __init__(self, law: Law, finish: Builder, given: dict[sp.Expr, sp.Symbol]) -> None:
+        self.law, self.finish, self.given = law, finish, given
+        self.averages: dict[Average, tuple[sp.Symbol, sp.Expr, sp.Expr, sp.Expr]] = {}
+        self.entries: list[sp.Expr] = []
+        self.blocks: list[int] = []
+
+    def add(self, K: sp.Matrix, spectrum: SpectralTheory) -> None:
+        """A block of K."""
+        self.blocks.append(K.rows)
+        line = {spectrum.lam: LAM + sp.I * ETA, spectrum.lam_conj: LAM - sp.I * ETA}
+        for entry in K:
+            total = sp.S.Zero
+            for term in sp.Add.make_args(entry):
+                factors = sp.Mul.make_args(term)
+                held = [f for f in factors if f.has(spectrum.lam, spectrum.lam_conj)]
+                value = self.finish.expression(sp.Mul(*[f for f in factors if f not in held]))
+                if not value.is_number:
+                    value = self.given.setdefault(value, sp.Symbol(f"coefficient[{len(self.given)}]", real=True))
+                total += value * sp.Mul(*held).replace(lambda n: isinstance(n, Average), lambda n: self._name(n, line))
+            self.entries.append(total.xreplace(line).xreplace(self.finish.known))
+
+    def _name(self, node: Average, line: dict[sp.Symbol, sp.Expr]) -> sp.Symbol:
+        if node not in self.averages:
+            standard = standard_average(node.integrand, self.law, poles=True)
+            assert standard is not None  # it is a table elsewhere
+            parts = (e.xreplace(self.finish.known) for e in (
+                standard.integrand.xreplace(line), standard.mean, standard.variance))  # fmt: skip
+            name = sp.Symbol(f"average[{len(self.averages)}]", real=True)
+            self.averages[node] = (name, *parts)
+        return self.averages[node][0]
+
+    def symbols(self) -> set[sp.Symbol]:
+        """What has to be known of a solution."""
+        names = {name for name, *_ in self.averages.values()}
+        parts = [*self.entries, *(part for _, *rest in self.averages.values() for part in rest)]
+        return set().union(*(part.free_symbols for part in parts)) - names - {X}
+
+    def found(self) -> PlainGain:
+        """All of it."""
+        return PlainGain(tuple(self.averages.values()), tuple(self.entries), tuple(self.blocks))
 
 
 def _nonnegative(spectrum: SpectralTheory, block: tuple[int, ...]) -> bool:

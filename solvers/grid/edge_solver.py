@@ -9,6 +9,7 @@ from solvers.grid.compile import Compiled
 from solvers.grid.edge import EdgeProgram
 from solvers.grid.follow import find_roots
 from solvers.grid.program import Tables
+from solvers.grid.range_edge import RangeGain, edges_in_range
 
 AXIS = np.arange(-12.0, 6.1, 1.0) * np.log(10.0)
 """ln of the distance of an edge from the eigenvalues of L."""
@@ -29,6 +30,7 @@ class EdgeSolver:
     def __init__(self, program: EdgeProgram, tables: Tables, compiler: bool) -> None:
         self.program = program
         self._gain = Compiled(program.gain, tables, compiler=compiler) if program.sizes else None
+        self._in_range = RangeGain(program, tables.law.functions)
 
     def __call__(
         self, name: str, given: np.ndarray, moved: np.ndarray, share: np.ndarray, runs: np.ndarray, tol: float
@@ -59,6 +61,13 @@ class EdgeSolver:
             part = side[waiting], base, given[:count, waiting], moved[:count, waiting]
             edge[waiting], error[waiting], silent = self._beyond(*part, share[waiting], runs[waiting], tol)
             empty[waiting] = silent
+            inside = waiting[np.isnan(edge[waiting]) & ~silent & ~still]
+            if inside.size:
+                near, far = np.where(side > 0, low, -high).min(axis=0)[inside], ends[order[place, inside], inside]
+                edge[inside], error[inside] = edges_in_range(
+                    self._in_range, side[inside], near, far, given[:count, inside], moved[:count, inside],
+                    share[inside], tol,
+                )  # fmt: skip
             waiting = waiting[np.isnan(edge[waiting]) & ~silent & still]
             if not waiting.size:
                 break

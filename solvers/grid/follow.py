@@ -118,8 +118,8 @@ def _alike(anchors: Scan, runs: np.ndarray, axis: np.ndarray, monotone: bool) ->
     one, two = slice(None, -1), slice(1, None)
     same = runs[anchors.points[one]] == runs[anchors.points[two]]
     same &= (anchors.count[one] == anchors.count[two]) & anchors.known[one] & anchors.known[two]
-    if monotone:
-        return np.asarray(same)
+    if monotone:  # where neither has a root, one may come and go between them
+        return np.asarray(same & (anchors.count[one] > 0))
     same &= ~(anchors.suspect[one] | anchors.suspect[two])
     a, b = anchors.table[one], anchors.table[two]
     steady = np.abs(a - b) < STEADY * np.minimum(np.abs(a), np.abs(b))
@@ -139,8 +139,8 @@ class Pieces:
     """Stretches between like anchors along which one root is followed.
 
     left, right : the anchors, point numbers (pieces,); starts : coefficients of ln x as a polynomial in the share of
-    the way from left to right, lowest first, (pieces, WINDOW); slopes : of the excess at both ends (pieces, 2); bounds :
-    lowest and highest ln x that is expected (pieces, 2).
+    the way from left to right, lowest first, (pieces, WINDOW); slopes : of the excess at both ends (pieces, 2);
+    bounds : lowest and highest ln x that is expected (pieces, 2).
     """
 
     left: np.ndarray

@@ -145,7 +145,7 @@ def compiled_loops(source: str) -> tuple[Callable[..., int], Callable[..., None]
     return space["loop"], space["march"]
 
 
-def compiles(loop: Callable[..., int], arguments: Sequence[np.ndarray]) -> bool:
+def compiles(loop: Callable[..., int], arguments: Sequence[object]) -> bool:
     """Whether the loop can be compiled for such arguments: a cell's own functions may use what Numba does not know."""
     numba = _numba()
     assert numba is not None

@@ -1,4 +1,5 @@
-"""Edges beyond the range of L, where nothing needs a resolution: the crossing on the real axis itself."""
+"""Edges on the real axis: beyond the range of L nothing needs a resolution, and within it corners of the resolved strip
+are no part of the edge."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ SAME = 0.05
 def without_resolution(gain: Gain, support: Support, reach: tuple[float, float] | None) -> Support:
     """Radius and abscissa at eta = 0 where they are met on the real axis beyond the real range of L (``reach``).
 
-    The result has ``edge_eta`` = 0 if both are.
+    The result has ``edge_eta`` = 0 if both are.  Within the range the gain is the same on a strip of height eta about
+    the axis: a radius met there is that on the axis, not of the corners of the strip.
     """
     if support.eta == 0 or reach is None or support.radius is None or support.abscissa is None:
         return support
@@ -28,22 +30,24 @@ def without_resolution(gain: Gain, support: Support, reach: tuple[float, float] 
         support = replace(support, radius=radius[0], radius_error=radius[1])
     if abscissa is not None:
         support = replace(support, abscissa=abscissa[0], abscissa_error=abscissa[1])
-    return replace(support, edge_eta=0.0) if radius is not None and abscissa is not None else support
+    sharp = radius is not None and abscissa is not None and radius[2] == abscissa[2] == 0
+    return replace(support, edge_eta=0.0) if sharp else support
 
 
-def _crossing(gain: Gain, edge: float, side: float, end: float, eta: float) -> tuple[float, float] | None:
-    """Where the gain is one at ``side`` times a number near ``edge`` and beyond ``end``, with its error."""
+def _crossing(gain: Gain, edge: float, side: float, end: float, eta: float) -> tuple[float, float, float] | None:
+    """Where the gain is one at ``side`` times a number near ``edge``, its error, and the resolution."""
     low, high = edge - SAME * eta, edge + SAME * eta
-    if not np.isfinite(end) or low <= end:
+    if not np.isfinite(end) or low <= end < high:
         return None
+    height = 0.0 if low > end else eta
 
     def excess(x: float) -> float:
-        return float(gain.log_radius(np.array([complex(side * x)]), FINE)[0][0])
+        return float(gain.log_radius(np.array([complex(side * x, height)]), FINE)[0][0])
 
     ends = excess(low), excess(high)
     if not ends[0] > 0 > ends[1]:
         return None
     root = float(brentq(excess, low, high, xtol=1e-15, rtol=1e-14))
     slope = abs(ends[0] - ends[1]) / (high - low)
-    known = float(gain.log_radius(np.array([complex(side * root)]), FINE)[1][0])
-    return root, (abs(excess(root)) + known) / slope + 1e-12 * abs(root)
+    known = float(gain.log_radius(np.array([complex(side * root, height)]), FINE)[1][0])
+    return root, (abs(excess(root)) + known) / slope + 1e-12 * abs(root), height
