@@ -68,14 +68,16 @@ def _two(space: Space, names: tuple[str, ...], ends: Mapping[str, Range], seed: 
         if start is not None and not roots.points and roots.complete:
             roots = sampled_roots(draw, isometry, first, ends[first])
         complete = complete and roots.complete
-        notes += [note for note in roots.notes if note not in notes]
+        own_notes = roots.notes if roots.complete else (f"stopped by the time budget at {second} = {value:g}",)
+        notes += [note for note in own_notes if note not in notes]
         for root in roots.points:
             points.append(replace(root, free={first: root.free[first], second: float(value)},
                                   free_errors={first: root.free_errors[first], second: 0.0}))  # fmt: skip
         start = _near(roots.points[0].free[first], ends[first]) if roots.points else None
         if not complete:
             break
-    curve = CurveInfo(0, "active", 0, len(points), False, (f"{second} = {low:g}", f"{second} = {high:g}"))
+    begin, end = (f"{second} = {points[k].free[second] if points else low:g}" for k in (0, -1))
+    curve = CurveInfo(0, "active", 0, len(points), False, (begin, end))
     return Critical(
         theory, given, dict(ends), "chi1", tuple(points), curves=(curve,) if points else (),
         notes=(*theory.notes, *notes), complete=complete,
