@@ -175,7 +175,7 @@ def _lyapunov(own: argparse.ArgumentParser) -> None:
     own.add_argument("--exponents", metavar="K", type=_whole("--exponents", 1, MAX_UNITS), default=10,
                      help="how many, largest first (10)")  # fmt: skip
     own.add_argument("--most", metavar="K", type=_whole("--most", 0, MAX_UNITS), default=200,
-                     help="exponents up to which the Kaplan-Yorke dimension is looked for (200; 0: not at all)")  # fmt: skip
+                     help="exponents up to which the Kaplan-Yorke dimension is looked for (200; 0: not)")  # fmt: skip
     own.add_argument("--scale", type=_positive("--scale", 1e6), default=1.0,
                      help="standard deviation of the state from which a network starts (1)")  # fmt: skip
     _budget(_json(own))
