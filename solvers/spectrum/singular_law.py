@@ -77,17 +77,17 @@ class SingularLaw:
         return np.where(found.converged, np.maximum(-2.0 / np.pi * found.trace.imag, 0.0), np.nan)
 
     def share_below(self, s: Array) -> Array:
-        """Share of singular values at or below s > 0, nan where the pencil was not solved."""
+        """Share of singular values at or below s > 0, nan where the pencil was not solved or s is nan."""
         s = np.asarray(s, float)
         if self.point:
             return np.where(s >= self.size, 1.0, 0.0)
-        new = np.array([x for x in np.unique(s) if float(x) not in self._known])
+        new = np.array([x for x in np.unique(s[np.isfinite(s)]) if float(x) not in self._known])
         if new.size:
             share, solved = self.solved_shares(new)
             self.lost += int(np.sum(~solved))
             share = np.where(solved, share, np.nan)
             self._known |= dict(zip(new.tolist(), share.tolist(), strict=True))
-        return np.array([self._known[float(x)] for x in s])
+        return np.array([self._known.get(float(x), np.nan) for x in s])
 
     def solved_shares(self, s: Array) -> tuple[Array, npt.NDArray[np.bool_]]:
         """Shares below s by solving the pencil there, and where it was solved; each (n,)."""

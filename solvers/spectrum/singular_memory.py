@@ -21,13 +21,14 @@ class PencilMemory:
 
     def add(self, s: Array, alpha: Complex, beta: Complex) -> None:
         """Keep points s (n,) with alpha and beta (n, P)."""
-        if not (s > 0.0).any():
+        inside = s > 0.0
+        if not inside.any():
             return
+        own = np.log(s[inside]), alpha[inside], beta[inside]
         old = self._known.get(alpha.shape[1])
-        new = (np.log(s[s > 0.0]), alpha[s > 0.0], beta[s > 0.0])
         if old is not None:
-            new = (np.concatenate([old[0], new[0]]), np.concatenate([old[1], alpha]), np.concatenate([old[2], beta]))
-        self._known[alpha.shape[1]] = new
+            own = (np.concatenate([old[0], own[0]]), np.concatenate([old[1], own[1]]), np.concatenate([old[2], own[2]]))
+        self._known[alpha.shape[1]] = own
 
     def near(self, s: Array, pairs: int) -> tuple[Mask, Complex, Complex]:
         """Which of s (n,) have a known point close by, and alpha and beta (k, P) there, of these alone."""
