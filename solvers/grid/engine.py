@@ -32,6 +32,9 @@ LARGEST, SMALLEST = 1e8, 1e-14
 STEP = 0.2
 """Places of the search, in decades."""
 
+REST = 61
+"""One point of so many is looked at to see whether a zero unknown is a zero state."""
+
 _LOG = sp.Symbol("ln(x)[]", real=True)
 """ln of the unknown."""
 
@@ -131,6 +134,8 @@ class Plan:
         """
         points = columns[0].size
         logs, errors, exists, known = self._solutions(columns, run, tol, points)
+        if largest and self._rests_at_zero(logs, columns):
+            exists[:, 0] &= exists.sum(axis=1) == 1
         moments = [self._moments(exists[:, k], columns, logs[:, k], errors[:, k]) for k in range(logs.shape[1])]
         first = self.names.index(self.first)
         size = np.full(exists.shape, np.inf)
@@ -144,6 +149,15 @@ class Plan:
         for place in range(order.shape[1]):
             self._place(found, place, order[:, place], moments, run, tol)
         return found
+
+    def _rests_at_zero(self, logs: np.ndarray, columns: Sequence[np.ndarray]) -> bool:
+        """Whether the first state vanishes where the unknown does, at every point of a sample: then no solution has a
+        smaller Q, and it need not be worked out where there is another."""
+        few = np.nonzero(np.isneginf(logs[:, 0]))[0][::REST]
+        if self.unknown is None or not few.size:
+            return False
+        found = self._finish(np.full(few.size, -np.inf), *(np.ascontiguousarray(c[few]) for c in columns))
+        return not np.any(found[self.names.index(self.first)])
 
     def _solutions(
         self, columns: Sequence[np.ndarray], run: int, tol: float, points: int
