@@ -88,7 +88,7 @@ def one_point(averages: dict[str, Average], g: float, r: float) -> tuple[float, 
 
 
 def trapezoid_grid(g: np.ndarray, r: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """All points at once: secants over a trapezoid rule with 161 nodes."""
+    """All points at once, over a trapezoid rule with 181 nodes."""
     xi = np.linspace(-9, 9, 181)
     weight = (xi[1] - xi[0]) * density(xi)
 
@@ -103,7 +103,7 @@ def trapezoid_grid(g: np.ndarray, r: np.ndarray) -> tuple[np.ndarray, np.ndarray
         q = g * g * average(gate, r * np.sqrt(Q)) * Q
         return np.log(average(lambda y: np.tanh(y) ** 2, np.sqrt(q))) - log
 
-    log = secants(excess, np.log(np.clip(1 - 2 / g, 1e-3, 0.9)))
+    log = enclosed(excess, -12.0, g.size)
     Q = np.exp(log)
     A, B = average(gate, r * np.sqrt(Q)), average(lambda y: (logistic(y) * logistic(-y)) ** 2, r * np.sqrt(Q))
     q = g * g * A * Q
@@ -114,20 +114,25 @@ def trapezoid_grid(g: np.ndarray, r: np.ndarray) -> tuple[np.ndarray, np.ndarray
         D = average(gate, np.sqrt(Q), -np.log((lam - 1) / lam)) / lam**2
         return np.log(g * g * (A + r * r * B * Q) * C * D)
 
-    return q, 1.0 + np.exp(secants(gain, np.log(0.3 * Q)))
+    return q, 1.0 + np.exp(enclosed(gain, -12.0, g.size))
 
 
-def secants(f: Callable[[np.ndarray], np.ndarray], start: np.ndarray) -> np.ndarray:
-    one, two = start, start + 0.01
-    a, b = f(one), f(two)
-    for _ in range(40):
-        with np.errstate(all="ignore"):
-            step = np.clip(np.nan_to_num(-b * (two - one) / (b - a)), -0.5, 0.5)
-        one, a, two = two, b, two + step
-        if np.max(np.abs(step)) < 1e-11:
+def enclosed(f: Callable[[np.ndarray], np.ndarray], low: float, size: int) -> np.ndarray:
+    """Roots of a decreasing function between ``low`` and 3 by the Illinois rule, all at once."""
+    a, b = np.full(size, low), np.full(size, 3.0)
+    fa, fb = f(a), f(b)
+    side = np.zeros(size)
+    for _ in range(60):
+        c = (a * fb - b * fa) / (fb - fa)
+        fc = f(c)
+        if np.max(np.abs(fc)) < 1e-11:
             break
-        b = f(two)
-    return two
+        right = fc > 0
+        kept = np.where(side == np.where(right, 1, -1), 0.5, 1.0)
+        side = np.where(right, 1, -1)
+        a, fa, b, fb = np.where(right, c, a), np.where(right, fc, kept * fa), np.where(right, b, c), np.where(
+            right, kept * fb, fc)  # fmt: skip
+    return c
 
 
 def main() -> None:
