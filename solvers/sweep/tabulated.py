@@ -20,8 +20,7 @@ from derive.cell.spec import Cell
 from derive.errors import ParameterError
 from derive.theory import Theory
 from solvers.budget import check_budget
-from solvers.grid.engine import Found, Plan
-from solvers.grid.program import Unsupported
+from solvers.grid import Found, Plan, Unsupported
 from solvers.grid.scalar import compiler_version
 from solvers.sweep.design import Array
 from solvers.sweep.engine import ABSENT, CONVERGED, NO_SOLUTION, NOT_CONVERGED, Answer, Engine, Points, Request
@@ -42,7 +41,7 @@ def engine_for(
     try:
         Plan(theory, fixed, swept, [q.name for q in quantities], compiler=False)
     except Unsupported as reason:
-        return replace(POINTWISE, note=f"every point is solved on its own, for {reason}")
+        return replace(POINTWISE, note=f"every point is solved on its own: {reason}")
     version = compiler_version()
     note = "" if version else "Numba is not installed: tables are read by NumPy, which takes about ten times as long"
     return Engine(f"tables, numba {version}" if version else "tables, numpy", POINTS, evaluate_from_tables, note)
