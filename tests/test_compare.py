@@ -12,7 +12,7 @@ from derive.cell import load, parse_cell, resolve
 from derive.errors import AnsatzError, ParameterError
 from derive.pipeline import derive_theory
 from solvers.budget import budget
-from solvers.compare import check, counts, simulate, singular, static
+from solvers.compare import check, counts, simulate, static
 from solvers.compare import untied as untied_module
 from solvers.compare.edge import Scattering, edge_on_ray
 from solvers.compare.moments import moments
@@ -365,11 +365,30 @@ def test_untied_theory_agrees_at_a_thousand_units(name, given):
     assert found.verdict == "agrees", found.as_dict()
 
 
-def test_dear_rows_are_left_out_and_named(monkeypatch):
-    """A density or a law of singular values that takes long does not keep the other rows waiting."""
-    monkeypatch.setattr(counts, "PATIENCE", 0.0)
-    monkeypatch.setattr(singular, "PATIENCE", 0.0)
-    found = check(load("vanilla"), {"sigma_w": 0.9, "sigma_b": 0.3}, N=64, seeds=4)
-    assert {"q[W_h]", "spectral_radius"} <= {row.quantity for row in found.rows}
-    assert not any(row.quantity.startswith(("count", "singular", "m1")) for row in found.rows)
-    assert sum("needs more than" in note for note in found.notes) == 2
+LINKED = """
+name = "linked"
+equations = '''
+a' = tanh(W @ b)
+b' = tanh(W @ (a - b) + c)
+'''
+[weights]
+W = "k"
+[biases]
+c = { mean = "0.1", std = "0.3" }
+[parameters]
+k = 0.8
+"""
+
+
+@pytest.mark.parametrize(("largest", "of_units"), [(3, 0), pytest.param(8, 3, marks=pytest.mark.slow)])
+def test_dear_rows_are_left_out_by_size_and_named(
+    monkeypatch: pytest.MonkeyPatch, largest: int, of_units: int
+) -> None:
+    """Which rows there are depends on the size of a problem, not on how fast the machine is."""
+    monkeypatch.setattr(counts, "LARGEST", largest)
+    monkeypatch.setattr(counts, "LARGEST_OF_UNITS", of_units)
+    found = check(parse_cell(LINKED), {}, N=64, seeds=4)
+    names = [row.quantity for row in found.rows]
+    assert "spectral_radius" in names
+    assert any(name.startswith("count") for name in names) == (largest == 8)
+    assert sum("feed back on each other" in note for note in found.notes) == 1
